@@ -1,0 +1,89 @@
+"""An MDP as a file: `.npz` arrays without pickles, written whole or not at all, validated anew when read."""
+
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rltk.errors import MDPError
+from rltk.mdp.model import MDP
+from rltk.mdp.moves import Moves
+from rltk.mdp.rows import Rows
+
+FORMAT_VERSION = 1
+
+_DTYPES: dict[str, type] = {
+    "row_start": np.int64,
+    "next_state": np.int32,
+    "probability": np.float64,
+    "reward": np.float64,
+    "terminated": np.bool_,
+    "success": np.bool_,
+    "reward_noise": np.float64,
+    "moves": np.int32,
+    "noise": np.float64,
+}
+
+
+def save(mdp: MDP, path: str | Path) -> Path:
+    """Write `mdp` to `path` (`.npz` is added where it is missing) and return the path."""
+    path = Path(path)
+    path = path if path.suffix == ".npz" else path.with_name(path.name + ".npz")
+    arrays = {name: array for name, array in vars(mdp.form).items() if name in _DTYPES and array is not None}
+    for name in ("state_labels", "action_labels"):
+        if isinstance(labels := getattr(mdp, name), tuple):
+            arrays[name] = np.array(labels, dtype=np.int64)
+    sizes = np.array([mdp.n_states, mdp.n_actions], dtype=np.int64)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            version, form = np.int64(FORMAT_VERSION), np.array(mdp.form.name)
+            np.savez_compressed(file, format_version=version, form=form, sizes=sizes, start=mdp.start, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise MDPError(f"{path} can't be written: {error.strerror}. Nothing was left behind") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def load(path: str | Path) -> MDP:
+    """The MDP in the file `path`."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            content = {name: file[name] for name in file.files}
+    except FileNotFoundError:
+        raise MDPError(f"{path}: there is no such file") from None
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, MemoryError, NotImplementedError) as error:
+        raise MDPError(f"{path} is no MDP file, or is damaged ({error}); write it again with mdp.save") from None
+    except Exception as error:  # zlib raises an error of its own, a damaged header nearly any
+        raise MDPError(f"{path} is damaged ({error}); write it again with mdp.save") from None
+    try:
+        return _mdp(content)
+    except KeyError as error:
+        raise MDPError(f"{path} lacks the array {error}; it was not written by mdp.save") from None
+    except (TypeError, ValueError, OverflowError, IndexError) as error:
+        raise MDPError(f"{path}: {error}") from None
+
+
+def _mdp(content: dict[str, Any]) -> MDP:
+    version = int(content["format_version"])
+    if version != FORMAT_VERSION:
+        raise MDPError(f"format_version is {version}; this rltk reads {FORMAT_VERSION}. Use the rltk that wrote it")
+    for name, dtype in _DTYPES.items():
+        if name in content and content[name].dtype != dtype:
+            raise MDPError(f"{name} has dtype {content[name].dtype}; expected {np.dtype(dtype)}")
+    arrays = {name: content[name] for name in _DTYPES if name in content}
+    kind = str(content["form"])
+    if kind not in ("rows", "moves"):
+        raise MDPError(f"form is {kind!r}; expected 'rows' or 'moves'")
+    n_states, n_actions = (int(n) for n in content["sizes"])
+    form: Rows | Moves = Rows(n_states, n_actions, **arrays) if kind == "rows" else Moves(**arrays)
+    labels: dict[str, Any] = {
+        name: tuple(content[name].tolist()) for name in ("state_labels", "action_labels") if name in content
+    }
+    return MDP(form, content["start"], **labels)

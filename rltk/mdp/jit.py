@@ -1,0 +1,107 @@
+"""The one decorator that compiles kernels, and a cache on disk that never gives old results.
+
+numba keys a cached kernel by the caller's own source file, so with plain `cache=True` an edited *callee* goes on giving
+old results. Here the cache's folder is named after a hash of every kernel source in reach, so that any edit makes a
+new folder, and the key of a kernel made in a closure is the names of what it closes over, so that it is found again by
+the next process.
+
+Settings that every kernel shares: IEEE arithmetic in the order written (no fastmath: the same seed must give the same
+bits) and NumPy's division by zero. The folder is `$RLTK_CACHE_DIR`, else `$XDG_CACHE_HOME/rltk`, else `~/.cache/rltk`.
+"""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba.core.caching import FunctionCache
+
+PACKAGE = Path(__file__).resolve().parents[2]
+FOLDERS = ("rltk", "envs", "agents")
+KEPT_CACHES = 4
+
+
+def jit(function: Callable[..., Any] | None = None, **options: Any) -> Any:
+    """Compile `function` with numba and keep the machine code on disk. Use as `@jit` or `@jit(parallel=True)`."""
+    if function is None:
+        return lambda f: jit(f, **options)
+    dispatcher = numba.njit(error_model="numpy", **options)(function)
+    folder = _cache_folder(Path(function.__code__.co_filename).resolve())
+    if folder is not None:
+        # numba reads its cache folder from its configuration when a cache is made, and only then.
+        before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder)
+        try:
+            dispatcher._cache = _KernelCache(function)
+        finally:
+            numba.config.CACHE_DIR = before
+    return dispatcher
+
+
+class _KernelCache(FunctionCache):
+    """numba's cache with a key that is the same in every process, for kernels made in closures too."""
+
+    def _index_key(self, signature: Any, codegen: Any) -> tuple[Any, ...]:
+        cells = self._py_func.__closure__ or ()
+        return signature, codegen.magic_tuple(), tuple(_name(cell.cell_contents) for cell in cells)
+
+
+def _name(value: Any) -> str:
+    function = getattr(value, "py_func", value)
+    if hasattr(function, "__qualname__"):
+        return f"{function.__module__}.{function.__qualname__}"
+    return repr(value)
+
+
+def cache_root() -> Path:
+    """The folder in which kernels and nothing else are cached."""
+    if named := os.environ.get("RLTK_CACHE_DIR"):
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rltk"
+
+
+_folders: dict[tuple[str, ...], Path | None] = {}
+
+
+def _cache_folder(source: Path) -> Path | None:
+    """The folder for kernels of this source file, or None where nothing can be written."""
+    inside = any(source.is_relative_to(PACKAGE / name) for name in FOLDERS)
+    roots = tuple(str(PACKAGE / name) for name in FOLDERS) + (() if inside else (str(source.parent),))
+    if roots not in _folders:
+        _folders[roots] = _make_folder(cache_root() / "kernels" / _digest(roots))
+    return _folders[roots]
+
+
+def _digest(roots: tuple[str, ...]) -> str:
+    digest = hashlib.sha256()
+    for root in roots:
+        # A user's kernel may lie anywhere, the home folder included: there only the file's neighbours are read.
+        recursive = Path(root).parent == PACKAGE
+        for path in sorted(_sources(Path(root), recursive)):
+            content = path.read_bytes()
+            if b"jit" in content:
+                digest.update(str(path).encode() + b"\0" + content + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def _sources(root: Path, recursive: bool) -> Iterator[Path]:
+    for path in root.rglob("*.py") if recursive else root.glob("*.py"):
+        if path.is_file():
+            yield path
+
+
+def _make_folder(folder: Path) -> Path | None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        os.utime(folder)
+        probe = folder / f".probe-{os.getpid()}"
+        probe.write_bytes(b"")
+        probe.unlink()
+        siblings = sorted(folder.parent.iterdir(), key=lambda path: path.stat().st_mtime)
+        for old in siblings[:-KEPT_CACHES]:
+            shutil.rmtree(old, ignore_errors=True)
+    except OSError:
+        return None
+    return folder
