@@ -1,0 +1,23 @@
+"""Everything that yields a policy. Names are loaded when they are first used."""
+
+from importlib import import_module
+from typing import Any
+
+_HOMES = {
+    "PolicyIteration": "rltk.agents.planning",
+    "Solution": "rltk.agents.planning",
+    "ValueIteration": "rltk.agents.planning",
+    "QLearning": "rltk.agents.tabular",
+}
+
+__all__ = list(_HOMES)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rltk.agents' has no attribute {name!r}; it has {', '.join(sorted(_HOMES))}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -47,6 +47,10 @@ class Chain:
         success = None if outcomes.success is None else total(outcomes.weight * outcomes.success)
         return cls(P, total(outcomes.weight * outcomes.reward), total(outcomes.weight * outcomes.terminated), success)
 
+    def with_reward(self, reward: np.ndarray) -> "Chain":
+        """The same chain, paid `reward` (S,) a step."""
+        return Chain(self.P, reward, self.ending, self.success)
+
     @property
     def n_states(self) -> int:
         return self.P.shape[0]

@@ -87,6 +87,21 @@ class Moves:
             state, next_state, weight[state, move], self.per_move(self.reward)[state, move], terminated, success
         )
 
+    def mass_range(self) -> tuple[float, float]:
+        """The least and the largest probability of going on, over all rows: what a backup contracts by."""
+        _, _, terminated, by_move = self.flat
+        return _mass_range(self.moves, self.noise, terminated, by_move)
+
+    def longest_row(self) -> int:
+        """The largest number of outcomes in a row: how many products a backup sums."""
+        return self.moves.shape[1]
+
+    def resting(self) -> np.ndarray:
+        """(S,) bool: the states where every outcome ends and pays nothing, worth exactly 0."""
+        if self.terminated.ndim == 1:
+            return self.terminated.copy()  # any other state that only ends is valued like the rest
+        return (self.terminated & (self.per_move(self.reward) == 0)).all(axis=1)
+
     @property
     def nbytes(self) -> int:
         """Bytes held by the arrays."""
@@ -138,3 +153,18 @@ def _backup(moves, noise, reward, reward_by_move, terminated, terminated_by_move
             if q > best:
                 best = q
         out[s] = best
+
+
+@jit
+def _mass_range(moves, noise, terminated, by_move):
+    n_states, n_moves = moves.shape
+    low, high = np.inf, 0.0
+    for s in range(n_states):
+        ended = not by_move and terminated[s]
+        for a in range(noise.shape[0]):
+            mass = 0.0
+            for m in range(n_moves):
+                if not ended and not terminated[s * n_moves + m if by_move else moves[s, m]]:
+                    mass += noise[a, m]
+            low, high = min(low, mass), max(high, mass)
+    return low, high

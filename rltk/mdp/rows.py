@@ -93,6 +93,22 @@ class Rows:
             None if self.success is None else self.success[met],
         )
 
+    def mass_range(self) -> tuple[float, float]:
+        """The least and the largest probability of going on, over all rows: what a backup contracts by."""
+        return _mass_range(self.row_start, self.probability, self.terminated)
+
+    def longest_row(self) -> int:
+        """The largest number of outcomes in a row: how many products a backup sums."""
+        return int(np.diff(self.row_start).max())
+
+    def resting(self) -> np.ndarray:
+        """(S,) bool: the states where every outcome ends and pays nothing, worth exactly 0."""
+        lively = ~self.terminated | (self.reward != 0)
+        if self.reward_noise is not None:
+            lively |= self.reward_noise > 0
+        count = np.concatenate(([0], np.cumsum(lively)))[self.row_start[:: self.n_actions]]
+        return np.diff(count) == 0
+
     @property
     def nbytes(self) -> int:
         """Bytes held by the arrays."""
@@ -141,3 +157,17 @@ def _backup(row_start, next_state, probability, reward, terminated, value, gamma
             if q > best:
                 best = q
         out[s] = best
+
+
+@jit
+def _mass_range(row_start, probability, terminated):
+    low, high = np.inf, 0.0
+    for row in range(row_start.size - 1):
+        if row_start[row] == row_start[row + 1]:
+            continue
+        mass = 0.0
+        for i in range(row_start[row], row_start[row + 1]):
+            if not terminated[i]:
+                mass += probability[i]
+        low, high = min(low, mass), max(high, mass)
+    return low, high

@@ -1,0 +1,109 @@
+"""A planner's answer: values between certified bounds, a policy, and the truth about how it went."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from rltk.errors import ArgumentError
+from rltk.mdp import MDP, Criterion
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """The answer key of an MDP.
+
+    The optimal value of every state lies in [lower, upper]; `value` is the midpoint. `converged` says whether
+    (upper - lower) / 2 is within the tolerance asked for in every state. `policy_loss` bounds V* - V^policy in every
+    state. A Solution is an agent that acts on the state index (`info["state"]` of rltk's environments).
+    """
+
+    mdp: MDP = field(repr=False)
+    criterion: Criterion
+    tolerance: float
+    lower: np.ndarray = field(repr=False)  # (S,) float64
+    upper: np.ndarray = field(repr=False)  # (S,) float64
+    policy: np.ndarray = field(repr=False)  # (S,) int64
+    policy_loss: float
+    sweeps: int
+    seconds: float
+    method: str
+    note: str = ""
+
+    acts_on_states = True
+
+    @cached_property
+    def value(self) -> np.ndarray:
+        """(S,) float64: the midpoint of the bounds; infinite where both are, nan where they are open."""
+        with np.errstate(invalid="ignore"):
+            return np.where(self.lower == self.upper, self.lower, self.lower + (self.upper - self.lower) / 2)
+
+    @cached_property
+    def q(self) -> np.ndarray:
+        """(S, A) float64 action values, one look ahead from `value`; -inf where an action is not available."""
+        return self.mdp.q(self.value, self.criterion.gamma)
+
+    @cached_property
+    def half_width(self) -> float:
+        """The largest (upper - lower) / 2 over the states; infinite where a bound is missing."""
+        return half_width(self.lower, self.upper)
+
+    @property
+    def converged(self) -> bool:
+        """Whether every state is known to within the tolerance."""
+        return self.half_width <= self.tolerance
+
+    @property
+    def start_bounds(self) -> tuple[float, float]:
+        """(lower, upper) of the optimal value over the start distribution."""
+        return over_start(self.mdp, self.lower), over_start(self.mdp, self.upper)
+
+    @property
+    def start_value(self) -> float:
+        """The optimal value over the start distribution."""
+        return over_start(self.mdp, self.value)
+
+    def predict(
+        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True
+    ) -> tuple[Any, Any]:
+        """The optimal action of a state index, or of an array of them: (action, state), as SB3's agents answer."""
+        index = np.asarray(observation)
+        if not np.issubdtype(index.dtype, np.integer) or (index < 0).any() or (index >= self.mdp.n_states).any():
+            raise ArgumentError(
+                f"a Solution acts on the state index, 0 to {self.mdp.n_states - 1}; it got {observation!r}. "
+                'rltk\'s environments hand it out as info["state"]'
+            )
+        action = self.policy[index]
+        return (int(action) if index.ndim == 0 else action), state
+
+    def action_probabilities(self, observations: Any, mask: Any = None, deterministic: bool = True) -> np.ndarray:
+        """(N, A) float64: the policy of (N,) state indices."""
+        index = np.asarray(observations, dtype=np.int64)
+        probabilities = np.zeros((index.size, self.mdp.n_actions))
+        probabilities[np.arange(index.size), self.policy[index]] = 1.0
+        return probabilities
+
+    def __str__(self) -> str:
+        low, high = self.start_bounds
+        state = "converged" if self.converged else "NOT converged"
+        lines = [
+            f"{self.method}, {self.criterion}: {state} after {self.sweeps:,} sweeps, {self.seconds:.3g} s",
+            f"optimum over the start distribution: {self.start_value:.10g}",
+            f"  certified between {low:.12g} and {high:.12g}",
+            f"largest half-width {self.half_width:.2g} (asked: {self.tolerance:g}); policy loss <= {self.policy_loss:.2g}",
+        ]
+        return "\n".join(lines + ([self.note] if self.note else []))
+
+
+def half_width(lower: np.ndarray, upper: np.ndarray) -> float:
+    """The largest (upper - lower) / 2; 0 where both bounds are the same infinity."""
+    with np.errstate(invalid="ignore"):
+        width = np.where(lower == upper, 0.0, upper - lower)
+    return float(np.max(width) / 2) if not np.isnan(width).any() else np.inf
+
+
+def over_start(mdp: MDP, value: np.ndarray) -> float:
+    """The mean of `value` (S,) over the start distribution; states that are no start don't count, however infinite."""
+    starts = mdp.start > 0
+    return float(mdp.start[starts] @ value[starts])

@@ -1,0 +1,60 @@
+"""`rltk.solve`: the answer key of an MDP or an environment in one call."""
+
+from typing import Any
+
+import gymnasium as gym
+
+from rltk.agents.planning.planner import Planner, Report
+from rltk.agents.planning.policy_iteration import PolicyIteration
+from rltk.agents.planning.solution import Solution
+from rltk.agents.planning.value_iteration import ValueIteration
+from rltk.errors import ArgumentError, CriterionError, UnknownNameError
+from rltk.mdp import MDP, Criterion
+
+PLANNERS: dict[str, type[Planner]] = {
+    "value-iteration": ValueIteration,
+    "policy-iteration": PolicyIteration,
+}
+
+# Up to here a sparse factorisation is cheaper than the sweeps that it saves, and exact to rounding.
+_SMALL = 500
+
+
+def solve(
+    env_or_mdp: Any,
+    gamma: float | None = None,
+    *,
+    criterion: Criterion | None = None,
+    tolerance: float = 1e-6,
+    method: str | Planner = "auto",
+    report: Report | None = None,
+) -> Solution:
+    """The optimum of an MDP, or of an environment whose exact MDP is known, between certified bounds.
+
+    gamma (or a whole `criterion`): what is optimal; gamma defaults to 0.99. tolerance: the largest (upper - lower) / 2
+    of any state. method: "auto", the name of a planner, or a planner.
+
+    Raises ModelError where an environment has no exact MDP, saying why, and UnknownNameError for an unknown method.
+    """
+    if isinstance(method, Planner):
+        asked = criterion or (None if gamma is None else Criterion(gamma))
+        if asked is not None and asked != method.criterion:
+            raise CriterionError(f"the planner solves [{method.criterion}], but [{asked}] was asked for; drop one of them")
+        return method.solve(_mdp(env_or_mdp), report)
+    if method != "auto" and method not in PLANNERS:
+        raise UnknownNameError(f"no planner is called {method!r}; there are auto, {', '.join(PLANNERS)}")
+    options: dict[str, Any] = {"criterion": criterion, "tolerance": tolerance}
+    mdp = _mdp(env_or_mdp)
+    if method == "auto":
+        method = "policy-iteration" if mdp.n_states <= _SMALL else "value-iteration"
+    return PLANNERS[method](gamma, **options).solve(mdp, report)
+
+
+def _mdp(env_or_mdp: Any) -> MDP:
+    if isinstance(env_or_mdp, MDP):
+        return env_or_mdp
+    if isinstance(env_or_mdp, str):
+        raise ArgumentError(f"solve takes an environment or an MDP; make one first: gym.make({env_or_mdp!r})")
+    if not isinstance(env_or_mdp, gym.Env | gym.vector.VectorEnv):
+        raise ArgumentError(f"solve takes a Gymnasium environment or an rltk MDP, not {type(env_or_mdp).__name__}")
+    return MDP.from_env(env_or_mdp)
