@@ -81,4 +81,3 @@ class Certifier:
             "policy": policy,
             "policy_loss": max(float((upper - policy_lower).max()), 0.0),
         }
-

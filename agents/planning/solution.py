@@ -35,9 +35,11 @@ class Solution:
 
     @cached_property
     def value(self) -> np.ndarray:
-        """(S,) float64: the midpoint of the bounds; infinite where both are, nan where they are open."""
+        """(S,) float64: the midpoint of the bounds; infinite where both are, nan where one of them is open."""
         with np.errstate(invalid="ignore"):
-            return np.where(self.lower == self.upper, self.lower, self.lower + (self.upper - self.lower) / 2)
+            middle = self.lower + (self.upper - self.lower) / 2
+        known = np.isfinite(self.lower) & np.isfinite(self.upper)
+        return np.where(known, middle, np.where(self.lower == self.upper, self.lower, np.nan))
 
     @cached_property
     def q(self) -> np.ndarray:
@@ -57,12 +59,12 @@ class Solution:
     @property
     def start_bounds(self) -> tuple[float, float]:
         """(lower, upper) of the optimal value over the start distribution."""
-        return over_start(self.mdp, self.lower), over_start(self.mdp, self.upper)
+        return self.mdp.over_start(self.lower), self.mdp.over_start(self.upper)
 
     @property
     def start_value(self) -> float:
         """The optimal value over the start distribution."""
-        return over_start(self.mdp, self.value)
+        return self.mdp.over_start(self.value)
 
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True
@@ -101,9 +103,3 @@ def half_width(lower: np.ndarray, upper: np.ndarray) -> float:
     with np.errstate(invalid="ignore"):
         width = np.where(lower == upper, 0.0, upper - lower)
     return float(np.max(width) / 2) if not np.isnan(width).any() else np.inf
-
-
-def over_start(mdp: MDP, value: np.ndarray) -> float:
-    """The mean of `value` (S,) over the start distribution; states that are no start don't count, however infinite."""
-    starts = mdp.start > 0
-    return float(mdp.start[starts] @ value[starts])

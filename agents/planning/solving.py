@@ -39,7 +39,9 @@ def solve(
     if isinstance(method, Planner):
         asked = criterion or (None if gamma is None else Criterion(gamma))
         if asked is not None and asked != method.criterion:
-            raise CriterionError(f"the planner solves [{method.criterion}], but [{asked}] was asked for; drop one of them")
+            raise CriterionError(
+                f"the planner solves [{method.criterion}], but [{asked}] was asked for; drop one of them"
+            )
         return method.solve(_mdp(env_or_mdp), report)
     if method != "auto" and method not in PLANNERS:
         raise UnknownNameError(f"no planner is called {method!r}; there are auto, {', '.join(PLANNERS)}")

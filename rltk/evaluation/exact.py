@@ -1,0 +1,121 @@
+"""Exact evaluation: a policy's return, its optimum, and what lies between, from T and R.
+
+    v = r_pi + gamma P_pi v,      suboptimality = sum_s start(s) [ V*(s) - v(s) ]
+
+A finite horizon or a time limit of n steps is n backups instead: v_k = r_pi + gamma P_pi v_(k-1), v_0 = 0.
+
+Source: Puterman (1994), sections 4.2 and 6.1.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from rltk.agents.planning import Solution, solve
+from rltk.mdp import MDP, Chain, Criterion
+
+# Backups times outcomes beyond which the second, time-limited figure is left out.
+_LIMITED_WORK = 3e9
+
+
+@dataclass(frozen=True, eq=False)
+class AnswerKey:
+    """What an MDP's evaluations share under one criterion: the optimum and the uniform policy's value, (S,) each."""
+
+    optimum: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    uniform: np.ndarray
+
+
+_keys: WeakKeyDictionary[MDP, dict[Any, Any]] = WeakKeyDictionary()
+
+
+def answer_key(mdp: MDP, criterion: Criterion, solution: Solution | None = None) -> AnswerKey:
+    """The answer key, remembered for as long as the MDP lives: an MDP is frozen."""
+    known = _keys.setdefault(mdp, {})
+    if solution is not None or criterion not in known:
+        if criterion.horizon is not None:
+            optimum = lower = upper = limited_optimum(mdp, criterion.gamma, criterion.horizon)
+        else:
+            solution = solution or solve(mdp, criterion=criterion, tolerance=1e-7)
+            optimum, lower, upper = solution.value, solution.lower, solution.upper
+        uniform = policy_value(mdp.chain(mdp.uniform_policy()), criterion)
+        known[criterion] = AnswerKey(optimum, lower, upper, uniform)
+    return known[criterion]
+
+
+def policy_value(chain: Chain, criterion: Criterion) -> np.ndarray:
+    """(S,) the value of the policy whose chain this is."""
+    if criterion.horizon is None:
+        return chain.value(criterion.gamma)
+    return limited_value(chain, criterion.gamma, criterion.horizon)
+
+
+def limited_value(chain: Chain, gamma: float, steps: int) -> np.ndarray:
+    """(S,) the (discounted) return of the first `steps` steps."""
+    value = np.zeros(chain.n_states)
+    for _ in range(steps):
+        longer = chain.reward + gamma * (chain.P @ value)
+        if (longer == value).all():
+            break
+        value = longer
+    return value
+
+
+def limited_optimum(mdp: MDP, gamma: float, steps: int) -> np.ndarray:
+    """(S,) the best return of `steps` steps, for a policy that knows how many are left."""
+    known = _keys.setdefault(mdp, {})
+    if (gamma, steps) not in known:
+        value = np.zeros(mdp.n_states)
+        for _ in range(steps):
+            longer = mdp.backup(value, gamma)
+            if (longer == value).all():
+                break
+            value = longer
+        known[gamma, steps] = value
+    return known[gamma, steps]
+
+
+def exact_figures(
+    mdp: MDP, policy: np.ndarray, criterion: Criterion, time_limit: int | None, solution: Solution | None = None
+) -> dict[str, Any]:
+    """The figures of an Evaluation for `policy` (S, A)."""
+    chain = mdp.chain(policy)
+    state_value = policy_value(chain, criterion)
+    value = mdp.over_start(state_value)
+    success = chain.success_probability()
+    figures = {
+        "value": value,
+        "state_value": state_value,
+        "policy": policy,
+        "success_probability": None if success is None else mdp.over_start(success),
+        "expected_length": mdp.over_start(chain.length()),
+        "occupancy": chain.occupancy(mdp.start, criterion.gamma),
+        **comparison(mdp, criterion, value, solution),
+    }
+    if time_limit is not None and time_limit * (chain.P.nnz + 1) <= _LIMITED_WORK:
+        figures["limited_value"] = mdp.over_start(limited_value(chain, criterion.gamma, time_limit))
+        figures["limited_optimum"] = mdp.over_start(limited_optimum(mdp, criterion.gamma, time_limit))
+    return figures
+
+
+def comparison(mdp: MDP, criterion: Criterion, value: float, solution: Solution | None = None) -> dict[str, Any]:
+    """optimum, its bounds, suboptimality and its normalised form, for a return `value` over the start distribution."""
+    key = answer_key(mdp, criterion, solution)
+    optimum, uniform = mdp.over_start(key.optimum), mdp.over_start(key.uniform)
+    low, high = mdp.over_start(key.lower), mdp.over_start(key.upper)
+    suboptimality = optimum - value
+    if low <= value <= high + 1e-9 * max(1.0, abs(high)):  # within the bounds on the optimum, nothing is proved lost
+        suboptimality = max(suboptimality, 0.0)
+    span = optimum - uniform
+    normalised = suboptimality / span if np.isfinite(span) and span > 1e-9 * max(1.0, abs(optimum)) else np.nan
+    return {
+        "optimum": optimum,
+        "optimum_bounds": (low, high),
+        "suboptimality": suboptimality,
+        "normalised_suboptimality": normalised,
+        "uniform_value": uniform,
+    }

@@ -1,0 +1,73 @@
+"""`rltk.evaluate`: how good an agent is on an environment, exactly wherever that can be known."""
+
+from typing import Any
+
+import gymnasium as gym
+
+from rltk.agents.planning import Solution
+from rltk.errors import ArgumentError, CriterionError, ModelError
+from rltk.evaluation.exact import comparison, exact_figures
+from rltk.evaluation.policies import criterion_of, policy_of
+from rltk.evaluation.result import Evaluation
+from rltk.evaluation.sampled import sampled_figures
+from rltk.mdp import Criterion, model_of, require_same
+
+
+def evaluate(
+    agent: Any,
+    env: Any,
+    criterion: Criterion | float | None = None,
+    deterministic: bool = True,
+    *,
+    solution: Solution | None = None,
+    episodes: int = 200,
+    seed: int = 0,
+) -> Evaluation:
+    """Grade `agent` on `env` under `criterion` (a Criterion or a gamma; by default the agent's own).
+
+    Where the environment's MDP is known and the agent offers its action probabilities (rltk's agents do, and
+    Stable-Baselines3's models are read), the figures are exact. Elsewhere `episodes` episodes are sampled from `seed`
+    on, `interval` is a 95% bootstrap interval, and `reason` says why. deterministic: the greedy policy; False: the
+    behaviour policy. solution: an answer key at hand, under the same criterion; without it one is computed and kept.
+
+    Raises CriterionError where no criterion is known or two differ, ArgumentError for anything that is no agent.
+    """
+    if not callable(getattr(agent, "predict", None)):
+        raise ArgumentError(f"an agent has predict(observation, ...); {type(agent).__name__} has not")
+    if not isinstance(env, gym.Env | gym.vector.VectorEnv):
+        raise ArgumentError(f"evaluate takes a Gymnasium environment, not {type(env).__name__}; make one with gym.make")
+    if not isinstance(episodes, int) or episodes < 2:
+        raise ArgumentError(f"episodes is a whole number, at least 2; it is {episodes!r}")
+    criterion = _criterion(agent, criterion)
+    mdp, time_limit, reason = model_of(env)
+    if solution is not None:
+        require_same(solution.criterion, criterion, ("the solution", "the evaluation"))
+        if solution.mdp is not mdp:
+            raise ArgumentError("the solution is of another MDP than this environment's; solve this one")
+    facts: dict[str, Any] = {"criterion": criterion, "time_limit": time_limit}
+    if mdp is not None:
+        facts["reward_model"] = getattr(env.unwrapped, "metadata", {}).get("reward_model", "exact")
+        try:
+            policy, aliased = policy_of(agent, env, mdp, deterministic)
+        except ModelError as error:
+            reason = str(error)
+        else:
+            figures = exact_figures(mdp, policy, criterion, time_limit, solution)
+            return Evaluation(exact=True, reason=reason, aliased_states=aliased, **figures, **facts)
+    figures, remark = sampled_figures(agent, env, criterion, deterministic, episodes, seed)
+    if mdp is not None:
+        figures |= comparison(mdp, criterion, figures["value"], solution)
+    reason = f"{reason}; {remark}" if remark else reason
+    return Evaluation(exact=False, reason=reason, **figures, **facts)
+
+
+def _criterion(agent: Any, asked: Criterion | float | None) -> Criterion:
+    if asked is None:
+        own = criterion_of(agent)
+        if own is None:
+            raise CriterionError(f"{type(agent).__name__} has no criterion of its own; give one: criterion=0.99")
+        asked = own
+    criterion = asked if isinstance(asked, Criterion) else Criterion(asked)
+    if criterion.kind == "average":
+        raise CriterionError("evaluate grades discounted and total reward; average reward is not built yet")
+    return criterion

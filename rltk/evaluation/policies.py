@@ -1,0 +1,90 @@
+"""What an agent does in every state of an environment: the (S, A) policy that exact evaluation starts from."""
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from rltk.errors import ModelError
+from rltk.mdp import MDP, Criterion
+
+_BATCH = 4096
+
+
+def policy_of(agent: Any, env: Any, mdp: MDP, deterministic: bool) -> tuple[np.ndarray, int | None]:
+    """(policy (S, A), aliased states): the agent's action probabilities in each state, through what it observes there.
+
+    Raises ModelError, saying why, where they can't be had.
+    """
+    probabilities = _probabilities_of(agent, deterministic)
+    policy = np.empty((mdp.n_states, mdp.n_actions))
+    observed = []
+    for begin in range(0, mdp.n_states, _BATCH):
+        states = np.arange(begin, min(begin + _BATCH, mdp.n_states))
+        observations = states if getattr(agent, "acts_on_states", False) else observations_of(env, states)
+        policy[states] = probabilities(observations, mdp.available[states])
+        observed.append(np.asarray(observations).reshape(states.size, -1) if _is_array(observations) else None)
+    return policy, _aliased(observed)
+
+
+def _probabilities_of(agent: Any, deterministic: bool) -> Any:
+    if callable(getattr(agent, "action_probabilities", None)):
+        return lambda observations, mask: agent.action_probabilities(
+            observations, mask=None if mask.all() else mask, deterministic=deterministic
+        )
+    if hasattr(agent, "policy") and hasattr(agent.policy, "obs_to_tensor"):  # Stable-Baselines3
+        return lambda observations, mask: _sb3_probabilities(agent, observations, mask.shape[1], deterministic)
+    raise ModelError(f"{type(agent).__name__} does not offer action_probabilities(observations)")
+
+
+def _sb3_probabilities(agent: Any, observations: Any, n_actions: int, deterministic: bool) -> np.ndarray:
+    if hasattr(agent.policy, "_initial_state") or "Recurrent" in type(agent).__name__:
+        raise ModelError("a recurrent agent's action depends on more than the state's observation")
+    if deterministic or not hasattr(agent.policy, "get_distribution"):
+        actions, _ = agent.predict(observations, deterministic=True)
+        greedy = np.eye(n_actions)[np.asarray(actions, dtype=np.int64).reshape(-1)]
+        epsilon = 0.0 if deterministic else float(getattr(agent, "exploration_rate", 0.0))
+        return (1 - epsilon) * greedy + epsilon / n_actions
+    tensor, _ = agent.policy.obs_to_tensor(observations)
+    distribution = agent.policy.get_distribution(tensor).distribution
+    return distribution.probs.detach().cpu().numpy().astype(np.float64)
+
+
+def observations_of(env: Any, states: np.ndarray) -> Any:
+    """(N, ...) what is observed in (N,) `states`, through the wrappers that observe from the state alone."""
+    wrappers = []
+    inner = env
+    while isinstance(inner, gym.Wrapper | gym.vector.VectorWrapper):
+        if getattr(type(inner), "stateless_observation", False):
+            wrappers.append(inner)
+        inner = inner.env
+    observations = inner.observations(states) if callable(getattr(inner, "observations", None)) else states
+    if not wrappers:
+        return observations
+    changed = []
+    for observation in observations:
+        for wrapper in reversed(wrappers):
+            observation = wrapper.observation(observation)
+        changed.append(observation)
+    return np.stack(changed)
+
+
+def criterion_of(agent: Any) -> Criterion | None:
+    """The criterion that an agent learnt or was solved under: its own, or its `gamma` (as SB3's models have)."""
+    own = getattr(agent, "criterion", None)
+    if isinstance(own, Criterion):
+        return own
+    gamma = getattr(agent, "gamma", None)
+    return Criterion(float(gamma)) if isinstance(gamma, int | float) else None
+
+
+def _is_array(observations: Any) -> bool:
+    return isinstance(observations, np.ndarray)
+
+
+def _aliased(observed: list[Any]) -> int | None:
+    if any(part is None for part in observed):
+        return None
+    table = np.concatenate(observed)
+    _, inverse, count = np.unique(table, axis=0, return_inverse=True, return_counts=True)
+    return int((count[inverse.reshape(-1)] > 1).sum())
