@@ -1,0 +1,75 @@
+"""What several programs need: environments by id, agents by name, trained agents from a run's folder."""
+
+import ast
+import json
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+
+from rltk.agents.tabular import LEARNERS, TabularLearner
+from rltk.errors import ArgumentError, CheckpointError, UnknownNameError
+from rltk.runs import latest_checkpoint
+
+
+def make_env(env: str, env_kwargs: dict[str, str] | None = None, render_mode: str | None = None) -> gym.Env:
+    """The environment `env` (an id, or a map's path, which makes a grid world of it).
+
+    env_kwargs: options as typed on a command line; "0.2", "true" and "[1, 2]" become what they look like.
+    Raises UnknownNameError for an unknown id, ArgumentError for an option that the environment does not take.
+    """
+    options = {name: _parsed(text) for name, text in (env_kwargs or {}).items()}
+    if env.endswith(".map") or (env not in gym.registry and Path(env).is_file()):
+        env, options = "rltk/GridWorld-v0", {"map": env, **options}
+    try:
+        return gym.make(env, render_mode=render_mode, **options)
+    except (gym.error.UnregisteredEnv, gym.error.MalformedEnvironmentName, ModuleNotFoundError) as error:
+        raise UnknownNameError(f"{error} rltk's own ids: {', '.join(own_ids())}") from None
+    except gym.error.Error as error:
+        raise ArgumentError(f"{env} can't be made: {error}") from error
+    except TypeError as error:
+        raise ArgumentError(f"{env} does not take these options, {options}: {error}") from error
+
+
+def own_ids() -> list[str]:
+    """The ids that rltk registers."""
+    return sorted(name for name in gym.registry if name.startswith("rltk/"))
+
+
+def learner_class(name: str) -> type[TabularLearner]:
+    """The learner called `name`, or an UnknownNameError that lists them."""
+    if name not in LEARNERS:
+        raise UnknownNameError(f"no learner is called {name!r}; there are {', '.join(LEARNERS)}")
+    return LEARNERS[name]
+
+
+def load_trained(folder: str, render_mode: str | None = None) -> tuple[TabularLearner, gym.Env, dict[str, Any]]:
+    """(agent, environment, configuration) of the run in `folder`, at its newest checkpoint.
+
+    Raises CheckpointError where `folder` is no run or holds no checkpoint.
+    """
+    path = Path(folder)
+    try:
+        settings = json.loads((path / "config.json").read_text())
+        config, algorithm, env_id = settings["config"], settings["algorithm"], settings["env"]
+        options = config["env_kwargs"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{folder} is no run of `rltk train` ({type(error).__name__}: {error}); name a folder such as runs/..., "
+            "which holds config.json and checkpoints/"
+        ) from None
+    checkpoint = latest_checkpoint(path / "checkpoints")
+    if checkpoint is None:
+        raise CheckpointError(f"{folder} holds no checkpoint yet; train it for longer than save_freq steps")
+    env = make_env(env_id, options, render_mode)
+    agent = learner_class(algorithm).from_config(checkpoint.state["config"], env)
+    return agent.restore(checkpoint.state["agent"]), env, config
+
+
+def _parsed(text: Any) -> Any:
+    if not isinstance(text, str):
+        return text
+    try:
+        return ast.literal_eval({"true": "True", "false": "False", "none": "None"}.get(text.lower(), text))
+    except (ValueError, SyntaxError):
+        return text

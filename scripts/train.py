@@ -1,0 +1,141 @@
+"""Train an agent, log its exact suboptimality as it learns, and save it with its pictures."""
+
+import math
+import sys
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from rltk.agents.tabular import TabularLearner
+from rltk.errors import ArgumentError
+from rltk.evaluation import Evaluation, evaluate
+from rltk.runs import Progress, Run, linear
+from rltk.scripts.common import learner_class, make_env
+from rltk.scripts.pictures import draw_run
+from rltk.scripts.program import start
+
+
+@dataclass
+class Train:
+    """Train an agent on any Gymnasium environment with discrete observations and actions.
+
+    Example: rltk train --env rltk/FourRooms-v0 --n-timesteps 200000 --seed 0
+    """
+
+    env: str = "rltk/FourRooms-v0"
+    """Environment id, or the path of a map file."""
+    env_kwargs: dict[str, str] = field(default_factory=dict)
+    """Options of the environment, as pairs: --env-kwargs slip 0.1 map my.map"""
+    algo: str = "q-learning"
+    """Which learner."""
+    n_timesteps: int = 100_000
+    """How many steps to learn for, in all (a resumed run's earlier steps count)."""
+    seed: int = 0
+    """Of every random stream; the same seed gives the same agent, bit for bit."""
+    gamma: float = 0.99
+    """Discount of each step."""
+    alpha: float = 0.5
+    """Step size at the beginning."""
+    alpha_end: float = 0.02
+    """Step size at the end, reached along a straight line."""
+    epsilon: float = 1.0
+    """Probability of exploring at the beginning."""
+    epsilon_end: float = 0.1
+    """Probability of exploring at the end, reached along a straight line."""
+    initial_value: float = 0.0
+    """What the table starts with; above the optimum it makes the agent curious."""
+    eval_freq: int = 10_000
+    """Steps between evaluations."""
+    save_freq: int = 50_000
+    """Steps between checkpoints."""
+    root: str = "runs"
+    """Where the run's folder is made."""
+    resume: str = ""
+    """The folder of a run to take up where its newest checkpoint stands; its own options are used again."""
+    progress: bool = True
+    """Show a progress bar."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The program; returns the exit status."""
+    return start(Train, run, argv, "train")
+
+
+def run(config: Train) -> None:
+    """Train as `config` says and print where everything is."""
+    if config.resume:
+        with Run.resume(config.resume) as opened:
+            _train(opened, Train(**{**opened.config, "resume": config.resume, "progress": config.progress}))
+        return
+    _check(config)
+    env = make_env(config.env, config.env_kwargs)  # before the folder is made: a wrong id leaves nothing behind
+    _new_agent(config, env)
+    env.close()
+    with Run.start(
+        config.root, env=config.env, algorithm=config.algo, seed=config.seed, config=asdict(config)
+    ) as opened:
+        _train(opened, config)
+
+
+def _check(config: Train) -> None:
+    for name in ("n_timesteps", "eval_freq", "save_freq"):
+        if getattr(config, name) < 1:
+            raise ArgumentError(f"{name} is a number of steps, at least 1; it is {getattr(config, name)}")
+
+
+def _new_agent(config: Train, env: object) -> TabularLearner:
+    return learner_class(config.algo)(
+        env,
+        gamma=config.gamma,
+        alpha=linear(config.alpha, config.alpha_end, config.n_timesteps),
+        epsilon=linear(config.epsilon, config.epsilon_end, config.n_timesteps),
+        initial_value=config.initial_value,
+        seed=config.seed,
+    )
+
+
+def _train(opened: Run, config: Train) -> None:
+    env = make_env(config.env, config.env_kwargs)
+    agent = _new_agent(config, env)
+    if opened.state is not None:
+        agent.restore(opened.state["agent"])
+    print(f"run folder: {opened.folder}", file=sys.stderr)
+
+    def save() -> None:
+        opened.checkpoint({"config": agent.config(), "agent": agent.state()}, agent.timestep)
+
+    def note(progress: Progress) -> None:
+        if progress.timestep % config.eval_freq == 0 or progress.timestep == config.n_timesteps:
+            opened.log(progress.timestep, **progress.metrics, **_figures(evaluate(agent, make_twin(config))))
+        if progress.timestep % config.save_freq == 0 or progress.timestep == config.n_timesteps:
+            save()
+
+    remaining = config.n_timesteps - agent.timestep
+    if remaining > 0:
+        every = math.gcd(config.eval_freq, config.save_freq)
+        agent.learn(remaining, note, config.progress, callback_every=every)
+    evaluation = evaluate(agent, env)
+    evaluation.save(opened.folder / "evaluation.json")
+    print(evaluation)
+    for path in draw_run(agent, config.env, config.env_kwargs, Path(opened.folder), config.seed):
+        print(f"wrote {path}")
+
+
+_twins: dict[str, object] = {}
+
+
+def make_twin(config: Train) -> object:
+    """An environment like the one trained on, for evaluating without touching that one's episode."""
+    key = f"{config.env} {sorted(config.env_kwargs.items())}"
+    if key not in _twins:
+        _twins[key] = make_env(config.env, config.env_kwargs)
+    return _twins[key]
+
+
+def _figures(evaluation: Evaluation) -> dict[str, float]:
+    names = ("value", "optimum", "suboptimality", "normalised_suboptimality", "success_probability")
+    known = {name: getattr(evaluation, name) for name in names}
+    return {name: value for name, value in known.items() if value is not None}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
