@@ -78,14 +78,14 @@ def run(config: Bench) -> None:
 _COMPILE = """
 import json, resource, sys, time
 from rltk.scripts.bench import open_map
-from rltk.envs.gridworld import GridMap, compile_map
+from rltk.envs.gridworld import compile_map, parse_map
 text = open_map({size})
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 before = peak()
 seconds = []
 for _ in range({rounds}):
     begin = time.perf_counter()
-    mdp, layout = compile_map(GridMap.parse(text))
+    mdp, layout = compile_map(parse_map(text))
     seconds.append(time.perf_counter() - begin)
     if len(seconds) == 1: added = peak() - before
 print(json.dumps(dict(cold=seconds[0], warm=sorted(seconds[1:])[len(seconds[1:]) // 2], added=added,

@@ -62,8 +62,8 @@ def load_trained(folder: str, render_mode: str | None = None) -> tuple[TabularLe
     if checkpoint is None:
         raise CheckpointError(f"{folder} holds no checkpoint yet; train it for longer than save_freq steps")
     env = make_env(env_id, options, render_mode)
-    agent = learner_class(algorithm).from_config(checkpoint.state["config"], env)
-    return agent.restore(checkpoint.state["agent"]), env, config
+    saved = checkpoint.state["agent"]  # beside it stand the run's own streams
+    return learner_class(algorithm).from_config(saved["config"], env).restore(saved["agent"]), env, config
 
 
 def _parsed(text: Any) -> Any:

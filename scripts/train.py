@@ -62,18 +62,23 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(config: Train) -> None:
     """Train as `config` says and print where everything is."""
+    evaluation, _, written = train(config)
+    print(evaluation)
+    print("\n".join(f"wrote {path}" for path in written))
+
+
+def train(config: Train) -> tuple[Evaluation, Path, list[Path]]:
+    """Train as `config` says: (the final evaluation, the run's folder, the files drawn)."""
     if config.resume:
         with Run.resume(config.resume) as opened:
-            _train(opened, Train(**{**opened.config, "resume": config.resume, "progress": config.progress}))
-        return
+            return _train(opened, Train(**{**opened.config, "resume": config.resume, "progress": config.progress}))
     _check(config)
     env = make_env(config.env, config.env_kwargs)  # before the folder is made: a wrong id leaves nothing behind
     _new_agent(config, env)
-    env.close()
     with Run.start(
         config.root, env=config.env, algorithm=config.algo, seed=config.seed, config=asdict(config)
     ) as opened:
-        _train(opened, config)
+        return _train(opened, config)
 
 
 def _check(config: Train) -> None:
@@ -93,42 +98,28 @@ def _new_agent(config: Train, env: object) -> TabularLearner:
     )
 
 
-def _train(opened: Run, config: Train) -> None:
-    env = make_env(config.env, config.env_kwargs)
+def _train(opened: Run, config: Train) -> tuple[Evaluation, Path, list[Path]]:
+    env, twin = (make_env(config.env, config.env_kwargs) for _ in range(2))  # evaluation steps in the twin
     agent = _new_agent(config, env)
     if opened.state is not None:
         agent.restore(opened.state["agent"])
     print(f"run folder: {opened.folder}", file=sys.stderr)
 
-    def save() -> None:
-        opened.checkpoint({"config": agent.config(), "agent": agent.state()}, agent.timestep)
-
     def note(progress: Progress) -> None:
-        if progress.timestep % config.eval_freq == 0 or progress.timestep == config.n_timesteps:
-            opened.log(progress.timestep, **progress.metrics, **_figures(evaluate(agent, make_twin(config))))
-        if progress.timestep % config.save_freq == 0 or progress.timestep == config.n_timesteps:
-            save()
+        last = progress.timestep == config.n_timesteps
+        if last or progress.timestep % config.eval_freq == 0:
+            opened.log(progress.timestep, **progress.metrics, **_figures(evaluate(agent, twin)))
+        if last or progress.timestep % config.save_freq == 0:
+            opened.checkpoint({"config": agent.config(), "agent": agent.state()}, agent.timestep)
 
     remaining = config.n_timesteps - agent.timestep
     if remaining > 0:
         every = math.gcd(config.eval_freq, config.save_freq)
         agent.learn(remaining, note, config.progress, callback_every=every)
-    evaluation = evaluate(agent, env)
+    evaluation = evaluate(agent, twin)
     evaluation.save(opened.folder / "evaluation.json")
-    print(evaluation)
-    for path in draw_run(agent, config.env, config.env_kwargs, Path(opened.folder), config.seed):
-        print(f"wrote {path}")
-
-
-_twins: dict[str, object] = {}
-
-
-def make_twin(config: Train) -> object:
-    """An environment like the one trained on, for evaluating without touching that one's episode."""
-    key = f"{config.env} {sorted(config.env_kwargs.items())}"
-    if key not in _twins:
-        _twins[key] = make_env(config.env, config.env_kwargs)
-    return _twins[key]
+    written = draw_run(agent, config.env, config.env_kwargs, opened.folder, config.seed)
+    return evaluation, opened.folder, written
 
 
 def _figures(evaluation: Evaluation) -> dict[str, float]:

@@ -1,0 +1,101 @@
+"""The pictures that the programs write: a value map, a learning curve, a film of an episode."""
+
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from rltk.agents.planning import Solution
+from rltk.drawing import Overlay, Painter, learning_curve, save_figure, save_gif, value_map
+from rltk.mdp import MDP, model_of
+from rltk.runs import read_log
+from rltk.scripts.common import make_env
+
+_FILM_STEPS = 200
+
+
+def draw_value_map(env: gym.Env, solution: Solution, path: str | Path) -> Path:
+    """The optimal values and policy of `env`, which has a scene, as a picture."""
+    env.reset(seed=0)
+    figure = value_map(
+        env.unwrapped.scene(),
+        solution.value,
+        policy=optimal_actions(solution),
+        title="Optimal value and policy",
+        criterion=f"{solution.method}, {solution.criterion}, within {solution.half_width:.1e}",
+    )
+    save_figure(figure, path)
+    return Path(path)
+
+
+def optimal_actions(solution: Solution) -> np.ndarray:
+    """(S, A) probabilities: every action that is optimal, ties shared evenly."""
+    best = solution.q.max(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        ties = solution.q >= best - 1e-6 * np.maximum(1.0, np.abs(best))
+    return ties / ties.sum(axis=1, keepdims=True)
+
+
+def draw_run(agent: Any, env_id: str, env_kwargs: dict[str, str], folder: Path, seed: int) -> list[Path]:
+    """What a finished run shows of itself; returns the files written."""
+    written = [_draw_curve(agent, env_id, folder)]
+    env = make_env(env_id, env_kwargs, "rgb_array")
+    mdp, _, _ = model_of(env)
+    if mdp is not None and callable(getattr(env.unwrapped, "scene", None)):
+        written.append(_draw_values(agent, env, mdp, folder / "value_map.png"))
+    written.append(film(agent, env, folder / "episode.gif", seed))
+    return written
+
+
+def _draw_curve(agent: Any, env_id: str, folder: Path) -> Path:
+    rows = read_log(folder / "log.jsonl")
+    steps = np.array([row["timestep"] for row in rows])
+    returns = np.array([row["value"] for row in rows])
+    figure = learning_curve(
+        {agent.name: (steps, returns)},
+        optimum=rows[-1].get("optimum"),
+        ylabel=f"exact return of the greedy policy ({agent.criterion})",
+        caption=f"{env_id}, one seed",
+    )
+    path = folder / "learning_curve.png"
+    save_figure(figure, path)
+    return path
+
+
+def _draw_values(agent: Any, env: gym.Env, mdp: MDP, path: Path) -> Path:
+    env.reset(seed=0)
+    states = np.arange(mdp.n_states)
+    figure = value_map(
+        env.unwrapped.scene(),
+        agent.q.max(axis=1),
+        policy=agent.action_probabilities(states),
+        title=f"What {agent.name} learnt",
+        criterion=str(agent.criterion),
+    )
+    save_figure(figure, path)
+    return path
+
+
+def film(agent: Any, env: gym.Env, path: Path, seed: int) -> Path:
+    """One episode of `agent` as a GIF, steps and return in the strip below the map."""
+    observation, info = env.reset(seed=seed)
+    frames, total, step, done = [], 0.0, 0, False
+    painter = Painter(env.unwrapped.scene().shape) if hasattr(env.unwrapped, "scene") else None
+
+    def shoot() -> None:
+        caption = f"step {step}   return {total:g}"
+        frames.append(env.render() if painter is None else painter.paint(env.unwrapped.scene(), caption=caption))
+
+    shoot()
+    while not done and step < _FILM_STEPS:
+        seen = info["state"] if getattr(agent, "acts_on_states", False) else observation
+        action, _ = agent.predict(seen, deterministic=True)
+        observation, reward, terminated, truncated, info = env.step(action)
+        total, step, done = total + float(reward), step + 1, bool(terminated or truncated)
+        shoot()
+    save_gif(path, frames)
+    return path
+
+
+__all__ = ["Overlay", "draw_run", "draw_value_map", "film", "optimal_actions"]
