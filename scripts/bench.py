@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from statistics import median
 from typing import Annotated, Any, Literal
 
@@ -40,8 +40,6 @@ class Bench:
     """Side of the square map of `mdp`."""
     rounds: int = 5
     """How often each measurement is repeated."""
-    save: str = ""
-    """Write the rows to this file as JSON."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +67,6 @@ def run(config: Bench) -> None:
     for row in rows:
         table.add_row(row.what, row.ours, row.peer, row.ratio)
     Console(width=80).print(table)
-    if config.save:
-        Path(config.save).write_text(json.dumps([vars(row) for row in rows], indent=1) + "\n")
 
 
 # mdp: from a map's text to validated arrays
@@ -164,15 +160,15 @@ def bench_env(config: Bench) -> list[Row]:
         ("rltk/CliffWalking-v0", "CliffWalking-v1"),
     ):
         ours, peer = gym.make(ours_id), gym.make(peer_id)
-        rates = _in_turns(config.rounds, lambda e=ours: _step_rate(e), lambda e=peer: _step_rate(e))
+        rates = _in_turns(config.rounds, partial(_step_rate, ours), partial(_step_rate, peer))
         rows.append(_rate_row(f"{ours_id}, one, through gym.make", *rates))
         batch = gym.make_vec(ours_id, num_envs=_BATCH)
-        one, many = _in_turns(config.rounds, lambda e=peer: _step_rate(e), lambda b=batch: _batch_rate(b))
+        one, many = _in_turns(config.rounds, partial(_step_rate, peer), partial(_batch_rate, batch))
         rows.append(_rate_row(f"{ours_id}, batch of {_BATCH}; peer: one", many, one))
     return rows
 
 
-def _step_rate(env: gym.Env) -> float:
+def _step_rate(env: Any) -> float:
     actions = np.random.default_rng(0).integers(int(env.action_space.n), size=_STEPS).tolist()
     env.reset(seed=0)
     begin = time.process_time()
@@ -183,7 +179,7 @@ def _step_rate(env: gym.Env) -> float:
     return _STEPS / (time.process_time() - begin)
 
 
-def _batch_rate(batch: gym.vector.VectorEnv) -> float:
+def _batch_rate(batch: Any) -> float:
     actions = np.random.default_rng(0).integers(int(batch.single_action_space.n), size=(_BATCH_STEPS, _BATCH))
     batch.reset(seed=0)
     batch.step(actions[0])
@@ -207,9 +203,9 @@ def bench_learn(config: Bench) -> list[Row]:
         plain = QLearning(gym.make(peer_id))
         for agent in (compiled, plain):
             agent.learn(2_000)
-        rates = _in_turns(config.rounds, lambda a=compiled: _learn_rate(a, 2_000_000), lambda p=peer: _tutorial_rate(p))
+        rates = _in_turns(config.rounds, partial(_learn_rate, compiled, 2_000_000), partial(_tutorial_rate, peer))
         rows.append(_rate_row(f"{ours_id}, compiled; peer: tutorial loop", *rates))
-        rates = _in_turns(config.rounds, lambda a=plain: _learn_rate(a, 20_000), lambda p=peer: _tutorial_rate(p))
+        rates = _in_turns(config.rounds, partial(_learn_rate, plain, 20_000), partial(_tutorial_rate, peer))
         rows.append(_rate_row(f"{peer_id}, Gymnasium loop; peer: tutorial", *rates))
     return rows
 
@@ -220,7 +216,7 @@ def _learn_rate(agent: Any, steps: int) -> float:
     return steps / (time.process_time() - begin)
 
 
-def _tutorial_rate(env: gym.Env, steps: int = 20_000) -> float:
+def _tutorial_rate(env: Any, steps: int = 20_000) -> float:
     """The loop that tutorials show: a NumPy table, Gymnasium's step, epsilon-greedy."""
     random = np.random.default_rng(0)
     q = np.zeros((env.observation_space.n, env.action_space.n))

@@ -11,24 +11,42 @@ from rltk.agents.tabular import LEARNERS, TabularLearner
 from rltk.errors import ArgumentError, CheckpointError, UnknownNameError
 from rltk.runs import latest_checkpoint
 
+_MAP = "world.map"
 
-def make_env(env: str, env_kwargs: dict[str, str] | None = None, render_mode: str | None = None) -> gym.Env:
+
+def make_env(env: str, env_kwargs: dict[str, str] | None = None, render_mode: str | None = None) -> Any:
     """The environment `env` (an id, or a map's path, which makes a grid world of it).
 
     env_kwargs: options as typed on a command line; "0.2", "true" and "[1, 2]" become what they look like.
     Raises UnknownNameError for an unknown id, ArgumentError for an option that the environment does not take.
     """
     options = {name: _parsed(text) for name, text in (env_kwargs or {}).items()}
-    if env.endswith(".map") or (env not in gym.registry and Path(env).is_file()):
+    if is_map(env):
         env, options = "rltk/GridWorld-v0", {"map": env, **options}
     try:
         return gym.make(env, render_mode=render_mode, **options)
-    except (gym.error.UnregisteredEnv, gym.error.MalformedEnvironmentName, ModuleNotFoundError) as error:
+    except (gym.error.UnregisteredEnv, ModuleNotFoundError) as error:
         raise UnknownNameError(f"{error} rltk's own ids: {', '.join(own_ids())}") from None
     except gym.error.Error as error:
         raise ArgumentError(f"{env} can't be made: {error}") from error
     except TypeError as error:
         raise ArgumentError(f"{env} does not take these options, {options}: {error}") from error
+
+
+def is_map(env: str) -> bool:
+    """Whether `env` names a map file rather than an id."""
+    return env.endswith(".map") or (env not in gym.registry and Path(env).is_file())
+
+
+def keep_map(env: str, folder: Path) -> None:
+    """Where `env` is a map file, keep a copy in the run's folder: the run outlives the file it was started with."""
+    if is_map(env):
+        (folder / _MAP).write_bytes(Path(env).read_bytes())
+
+
+def env_of_run(folder: Path, env: str) -> str:
+    """What to make for the run in `folder` that was started on `env`: its own copy of the map, or the id."""
+    return str(folder / _MAP) if (folder / _MAP).exists() else env
 
 
 def own_ids() -> list[str]:
@@ -43,7 +61,7 @@ def learner_class(name: str) -> type[TabularLearner]:
     return LEARNERS[name]
 
 
-def load_trained(folder: str, render_mode: str | None = None) -> tuple[TabularLearner, gym.Env, dict[str, Any]]:
+def load_trained(folder: str, render_mode: str | None = None) -> tuple[TabularLearner, Any, dict[str, Any]]:
     """(agent, environment, configuration) of the run in `folder`, at its newest checkpoint.
 
     Raises CheckpointError where `folder` is no run or holds no checkpoint.
@@ -51,8 +69,8 @@ def load_trained(folder: str, render_mode: str | None = None) -> tuple[TabularLe
     path = Path(folder)
     try:
         settings = json.loads((path / "config.json").read_text())
-        config, algorithm, env_id = settings["config"], settings["algorithm"], settings["env"]
-        options = config["env_kwargs"]
+        config, algorithm = settings["config"], settings["algorithm"]
+        env_id, options = env_of_run(path, config["env"]), config["env_kwargs"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
             f"{folder} is no run of `rltk train` ({type(error).__name__}: {error}); name a folder such as runs/..., "

@@ -20,9 +20,7 @@ from rltk.scripts.train import Train, train
 
 @dataclass
 class Demo:
-    """Solve Gymnasium's FrozenLake, Taxi and CliffWalking from their P tables and a map of this repository, train
-    Q-learning on four rooms, draw what came of it, and print one table.
-    """
+    """Solve four worlds, train Q-learning on a fifth, draw it, print one table."""
 
     root: str = "runs"
     """Where the run's folder is made."""

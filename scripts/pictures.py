@@ -3,11 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 
 from rltk.agents.planning import Solution
-from rltk.drawing import Overlay, Painter, learning_curve, save_figure, save_gif, value_map
+from rltk.drawing import Painter, learning_curve, save_figure, save_gif, value_map
 from rltk.mdp import MDP, model_of
 from rltk.runs import read_log
 from rltk.scripts.common import make_env
@@ -15,7 +14,7 @@ from rltk.scripts.common import make_env
 _FILM_STEPS = 200
 
 
-def draw_value_map(env: gym.Env, solution: Solution, path: str | Path) -> Path:
+def draw_value_map(env: Any, solution: Solution, path: str | Path) -> Path:
     """The optimal values and policy of `env`, which has a scene, as a picture."""
     env.reset(seed=0)
     figure = value_map(
@@ -56,14 +55,14 @@ def _draw_curve(agent: Any, env_id: str, folder: Path) -> Path:
         {agent.name: (steps, returns)},
         optimum=rows[-1].get("optimum"),
         ylabel=f"exact return of the greedy policy ({agent.criterion})",
-        caption=f"{env_id}, one seed",
+        caption=env_id,
     )
     path = folder / "learning_curve.png"
     save_figure(figure, path)
     return path
 
 
-def _draw_values(agent: Any, env: gym.Env, mdp: MDP, path: Path) -> Path:
+def _draw_values(agent: Any, env: Any, mdp: MDP, path: Path) -> Path:
     env.reset(seed=0)
     states = np.arange(mdp.n_states)
     figure = value_map(
@@ -77,10 +76,11 @@ def _draw_values(agent: Any, env: gym.Env, mdp: MDP, path: Path) -> Path:
     return path
 
 
-def film(agent: Any, env: gym.Env, path: Path, seed: int) -> Path:
+def film(agent: Any, env: Any, path: Path, seed: int) -> Path:
     """One episode of `agent` as a GIF, steps and return in the strip below the map."""
     observation, info = env.reset(seed=seed)
-    frames, total, step, done = [], 0.0, 0, False
+    frames: list[np.ndarray] = []
+    total, step, done = 0.0, 0, False
     painter = Painter(env.unwrapped.scene().shape) if hasattr(env.unwrapped, "scene") else None
 
     def shoot() -> None:
@@ -96,6 +96,3 @@ def film(agent: Any, env: gym.Env, path: Path, seed: int) -> Path:
         shoot()
     save_gif(path, frames)
     return path
-
-
-__all__ = ["Overlay", "draw_run", "draw_value_map", "film", "optimal_actions"]

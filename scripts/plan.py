@@ -13,7 +13,7 @@ from rltk.scripts.program import start
 
 @dataclass
 class Plan:
-    """Solve any environment whose T and R are known: rltk's own, and any with a P table.
+    """Solve an environment whose T and R are known: rltk's own, any with a P table.
 
     Example: rltk plan --env FrozenLake-v1 --gamma 0.99
     """

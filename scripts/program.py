@@ -24,7 +24,10 @@ def start(config_class: type[Config], run: Callable[[Config], None], argv: list[
     try:
         run(config)
     except RltkError as error:
-        lines = [textwrap.fill(line, 78, subsequent_indent="  ") for line in str(error).splitlines()]
+        lines = [
+            textwrap.fill(line, 78, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False)
+            for line in str(error).splitlines()
+        ]
         print("\n".join([f"rltk {name}: {type(error).__name__}", *lines]), file=sys.stderr)
         return 2
     except KeyboardInterrupt:

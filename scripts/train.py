@@ -9,14 +9,14 @@ from rltk.agents.tabular import TabularLearner
 from rltk.errors import ArgumentError
 from rltk.evaluation import Evaluation, evaluate
 from rltk.runs import Progress, Run, linear
-from rltk.scripts.common import learner_class, make_env
+from rltk.scripts.common import env_of_run, is_map, keep_map, learner_class, make_env
 from rltk.scripts.pictures import draw_run
 from rltk.scripts.program import start
 
 
 @dataclass
 class Train:
-    """Train an agent on any Gymnasium environment with discrete observations and actions.
+    """Train on any Gymnasium environment with discrete observations and actions.
 
     Example: rltk train --env rltk/FourRooms-v0 --n-timesteps 200000 --seed 0
     """
@@ -75,9 +75,9 @@ def train(config: Train) -> tuple[Evaluation, Path, list[Path]]:
     _check(config)
     env = make_env(config.env, config.env_kwargs)  # before the folder is made: a wrong id leaves nothing behind
     _new_agent(config, env)
-    with Run.start(
-        config.root, env=config.env, algorithm=config.algo, seed=config.seed, config=asdict(config)
-    ) as opened:
+    label = Path(config.env).stem if is_map(config.env) else config.env
+    with Run.start(config.root, env=label, algorithm=config.algo, seed=config.seed, config=asdict(config)) as opened:
+        keep_map(config.env, opened.folder)
         return _train(opened, config)
 
 
@@ -99,7 +99,8 @@ def _new_agent(config: Train, env: object) -> TabularLearner:
 
 
 def _train(opened: Run, config: Train) -> tuple[Evaluation, Path, list[Path]]:
-    env, twin = (make_env(config.env, config.env_kwargs) for _ in range(2))  # evaluation steps in the twin
+    world = env_of_run(opened.folder, config.env)
+    env, twin = (make_env(world, config.env_kwargs) for _ in range(2))  # evaluation steps in the twin
     agent = _new_agent(config, env)
     if opened.state is not None:
         agent.restore(opened.state["agent"])
@@ -112,13 +113,15 @@ def _train(opened: Run, config: Train) -> tuple[Evaluation, Path, list[Path]]:
         if last or progress.timestep % config.save_freq == 0:
             opened.checkpoint({"config": agent.config(), "agent": agent.state()}, agent.timestep)
 
+    if agent.timestep == 0:
+        opened.log(0, **_figures(evaluate(agent, twin)))  # where it starts from
     remaining = config.n_timesteps - agent.timestep
     if remaining > 0:
         every = math.gcd(config.eval_freq, config.save_freq)
         agent.learn(remaining, note, config.progress, callback_every=every)
     evaluation = evaluate(agent, twin)
     evaluation.save(opened.folder / "evaluation.json")
-    written = draw_run(agent, config.env, config.env_kwargs, opened.folder, config.seed)
+    written = draw_run(agent, world, config.env_kwargs, opened.folder, config.seed)
     return evaluation, opened.folder, written
 
 

@@ -1,5 +1,6 @@
 """See an agent act in a window, with overlays of V, Q and policy, the optimum's or its own."""
 
+import contextlib
 import sys
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -13,7 +14,7 @@ from rltk.viewing import watch
 
 @dataclass
 class Watch:
-    """Watch a trained agent (--run), or the optimum itself (--env). Keys are told in the window.
+    """Watch a trained agent (--run) or the optimum itself (--env) in a window.
 
     Example: rltk watch --env rltk/FourRooms-v0 --overlay value
     """
@@ -46,10 +47,8 @@ def run(config: Watch) -> None:
     solution: Any = None
     if config.run:
         agent, env, _ = load_trained(config.run, "rgb_array")
-        try:
+        with contextlib.suppress(ModelError):  # an environment without a model has no answer key to show
             solution = solve(env, criterion=agent.criterion)
-        except ModelError:
-            pass  # an environment without a model has no answer key to show
         acting: Any = agent
     else:
         env = make_env(config.env, config.env_kwargs, "rgb_array")

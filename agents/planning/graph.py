@@ -42,8 +42,8 @@ def resting_components(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
 
 
 def attract(rows: Rows, allowed: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(joined (S,) bool, action (S,) int): the states from which some policy of `allowed` (S * A,) bool pairs surely ends
-    or comes to `targets` (S,) bool, and such a policy: each action can bring the end nearer and never leaves the set.
+    """(joined (S,) bool, action (S,) int): the states from which some policy of `allowed` (S * A,) bool pairs surely
+    ends or comes to `targets` (S,) bool, and one: each action can bring the end nearer and never leaves the set.
     """
     inside = np.ones(rows.n_states, dtype=bool)
     action = np.zeros(rows.n_states, dtype=np.int64)

@@ -93,7 +93,8 @@ class Solution:
             f"{self.method}, {self.criterion}: {state} after {self.sweeps:,} sweeps, {self.seconds:.3g} s",
             f"optimum over the start distribution: {self.start_value:.10g}",
             f"  certified between {low:.12g} and {high:.12g}",
-            f"largest half-width {self.half_width:.2g} (asked: {self.tolerance:g}); policy loss <= {self.policy_loss:.2g}",
+            f"largest half-width {self.half_width:.2g} (asked: {self.tolerance:g}); "
+            f"policy loss <= {self.policy_loss:.2g}",
         ]
         return "\n".join(lines + ([self.note] if self.note else []))
 

@@ -10,7 +10,7 @@ A terminated step has no bootstrap; a truncated one has: its episode was cut sho
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -40,7 +40,7 @@ class Finished:
     fault: int = -1  # the step of the piece at which a value stopped being finite, or -1
 
 
-@lru_cache(maxsize=None)
+@cache
 def compiled_loop(update: Callable[..., Any]) -> Callable[..., Any]:
     """A kernel that learns by `update` on an MDP's arrays; one is compiled for each update and kept on disk."""
 

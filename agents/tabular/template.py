@@ -4,8 +4,9 @@ The one here is SARSA's expected form under the epsilon-greedy policy's limit, a
 
     Q(s, a) <- Q(s, a) + alpha * [ r + gamma * ((1 - w) max_b Q(s', b) + w mean_b Q(s', b)) - Q(s, a) ],    w = 0.05
 
-An update kernel takes (q, state, action, reward, next_state, terminated, alpha, gamma), changes `q` in place, and returns
-the TD error. The loops, exploration, schedules, checkpoints, `predict` and exact evaluation come from `TabularLearner`:
+An update kernel takes (q, state, action, reward, next_state, terminated, alpha, gamma), changes `q` in place, and
+returns the TD error. The loops, exploration, schedules, checkpoints, `predict` and exact evaluation come from
+`TabularLearner`:
 
     import gymnasium as gym, rltk
     from my_learner import Softened

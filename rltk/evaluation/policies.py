@@ -52,7 +52,7 @@ def _sb3_probabilities(agent: Any, observations: Any, n_actions: int, determinis
 
 def observations_of(env: Any, states: np.ndarray) -> Any:
     """(N, ...) what is observed in (N,) `states`, through the wrappers that observe from the state alone."""
-    wrappers = []
+    wrappers: list[Any] = []
     inner = env
     while isinstance(inner, gym.Wrapper | gym.vector.VectorWrapper):
         if getattr(type(inner), "stateless_observation", False):

@@ -5,6 +5,7 @@ that can't happen, so that two descriptions of one MDP give the same arrays.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,10 @@ from rltk.errors import MDPError, SizeError
 from rltk.mdp.jit import jit
 from rltk.mdp.moves import Moves
 from rltk.mdp.rows import Rows
-from rltk.mdp.validation import MAX_STATES, check_rows, refuse_size
+from rltk.mdp.validation import as_flags, as_numbers, check_rows, refuse_size
 
 _BYTES_AN_OUTCOME = 4 + 8 + 8 + 1
+_MAX_ACTIONS = 2**20  # a larger number in a P table is a mistake, not an action
 
 Outcome = tuple[float, Any, float, bool]
 
@@ -24,6 +26,8 @@ Outcome = tuple[float, Any, float, bool]
 def canonical(rows: Rows) -> Rows:
     """Check `rows`, sort and merge its outcomes, and freeze it."""
     check_rows(rows)
+    if _is_canonical(rows.row_start, rows.next_state, rows.probability):
+        return rows
     noise = rows.reward_noise if rows.reward_noise is not None else np.zeros(0)
     success = rows.success if rows.success is not None else np.zeros(0, dtype=bool)
     row_start = np.empty_like(rows.row_start)
@@ -50,8 +54,18 @@ def canonical(rows: Rows) -> Rows:
 
 
 @jit
+def _is_canonical(row_start, next_state, probability):
+    """Whether next states rise strictly in every row and all can happen: the usual case, seen without sorting."""
+    for row in range(row_start.size - 1):
+        for i in range(row_start[row], row_start[row + 1]):
+            if probability[i] == 0.0 or (i > row_start[row] and next_state[i] <= next_state[i - 1]):
+                return False
+    return True
+
+
+@jit
 def _merge(row_start, next_state, probability, reward, terminated, success, noise, new_start, order, merged):
-    """Fill `order` with the outcome that stands for each merged one, `merged` with its probability; return the count."""
+    """Fill `order` with what stands for each merged outcome, `merged` with its probability; return the count."""
     count = 0
     new_start[0] = 0
     for row in range(row_start.size - 1):
@@ -89,7 +103,7 @@ def rows_from_arrays(T: Any, R: Any, *, terminated: Any = None, available: Any =
     """Rows from T (S, A, S) dense or one sparse (S, S) an action, and R (S, A) or like T. See `MDP.from_arrays`."""
     if _is_sparse_list(T):
         return _rows_from_sparse(T, R, terminated, available, success)
-    T = _as_float(T, "T")
+    T = as_numbers(T, "T")
     if T.ndim != 3 or T.shape[0] != T.shape[2]:
         raise MDPError(f"T has shape {T.shape}; expected (S, A, S), or a list with one sparse (S, S) matrix an action")
     n_states, n_actions, _ = T.shape
@@ -106,7 +120,7 @@ def rows_from_arrays(T: Any, R: Any, *, terminated: Any = None, available: Any =
 
 def _rows_from_sparse(T: Any, R: Any, terminated: Any, available: Any, success: Any) -> Rows:
     # A copy: summing duplicates in place would change the caller's matrix.
-    matrices = [sp.csr_array(matrix, dtype=np.float64, copy=True) for matrix in T]
+    matrices = [_sparse_numbers(matrix, "T", a).copy() for a, matrix in enumerate(T)]
     n_states, n_actions = matrices[0].shape[0], len(matrices)
     for a, matrix in enumerate(matrices):
         if matrix.shape != (n_states, n_states):
@@ -114,6 +128,7 @@ def _rows_from_sparse(T: Any, R: Any, terminated: Any, available: Any, success: 
                 f"T of action {a} has shape {matrix.shape}; expected ({n_states}, {n_states}) as for action 0"
             )
         matrix.sum_duplicates()
+        matrix.eliminate_zeros()
     parts = [matrix.tocoo() for matrix in matrices]
     state = np.concatenate([part.coords[0] for part in parts])
     action = np.repeat(np.arange(n_actions), [part.nnz for part in parts])
@@ -122,10 +137,10 @@ def _rows_from_sparse(T: Any, R: Any, terminated: Any, available: Any, success: 
     pairs = (state[order], action[order], next_state[order])
     probability = np.concatenate([part.data for part in parts])[order]
     if _is_sparse_list(R):
-        rewards = [sp.csr_array(matrix, dtype=np.float64) for matrix in R]
+        rewards = [_sparse_numbers(matrix, "R", a) for a, matrix in enumerate(R)]
         if [matrix.shape for matrix in rewards] != [matrix.shape for matrix in matrices]:
             raise MDPError("R as a list of sparse matrices has one of the same shape for each of T's")
-        flat = np.concatenate([r[p.coords[0], p.coords[1]] for r, p in zip(rewards, parts, strict=True)])[order]
+        flat = np.concatenate([_entries(r, *p.coords) for r, p in zip(rewards, parts, strict=True)])[order]
         spread: Any = lambda pairs: flat  # noqa: E731
     else:
         spread = _spread_dense(R, (n_states, n_actions, n_states), "R")
@@ -136,16 +151,22 @@ def _is_sparse_list(value: Any) -> bool:
     return isinstance(value, list | tuple) and len(value) > 0 and all(sp.issparse(matrix) for matrix in value)
 
 
-def _as_float(value: Any, name: str) -> np.ndarray:
-    try:
-        return np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise MDPError(f"{name} is no array of numbers: {error}") from None
+def _sparse_numbers(matrix: Any, name: str, action: int) -> sp.csr_array:
+    if matrix.ndim != 2 or matrix.dtype.kind not in "biuf":
+        raise MDPError(
+            f"{name} of action {action} has shape {matrix.shape}, dtype {matrix.dtype}; expected (S, S), real numbers"
+        )
+    return sp.csr_array(matrix, dtype=np.float64)
+
+
+def _entries(matrix: sp.csr_array, row: np.ndarray, column: np.ndarray) -> np.ndarray:
+    """(n,) entries; SciPy itself gives something else than an empty array where none is asked for."""
+    return np.asarray(matrix[row, column]) if row.size else np.zeros(0, dtype=matrix.dtype)
 
 
 def _spread_dense(value: Any, shape: tuple[int, int, int], name: str) -> Callable[[Any], np.ndarray]:
     """A function from (state, action, next_state) index arrays to the entries of (S, A) or (S, A, S) `value`."""
-    array = _as_float(value, name)
+    array = as_numbers(value, name)
     if array.shape not in (shape[:2], shape):
         raise MDPError(f"{name} has shape {array.shape}; expected (S, A) = {shape[:2]} or (S, A, S) = {shape}")
     bad = np.argwhere(~np.isfinite(array))
@@ -156,14 +177,18 @@ def _spread_dense(value: Any, shape: tuple[int, int, int], name: str) -> Callabl
 
 
 def _flags(value: Any, shape: tuple[int, int, int], pairs: Any, name: str) -> np.ndarray | None:
-    """(nnz,) bool from None, (S,) by the state entered, or (S, A, S)."""
+    """(nnz,) bool from None, (S,) by the state entered, (S, A, S), or one sparse (S, S) an action."""
     if value is None:
         return None
     if _is_sparse_list(value):
-        value = np.stack([matrix.toarray() for matrix in value], axis=1)
-    array = np.asarray(value)
-    if array.dtype != bool:
-        raise MDPError(f"{name} is an array of bool; its dtype is {array.dtype}")
+        if len(value) != shape[1] or any(m.shape != (shape[0], shape[0]) or m.dtype != bool for m in value):
+            raise MDPError(f"{name} as sparse matrices is one of bool and shape {(shape[0], shape[0])} an action")
+        flags = np.zeros(pairs[0].size, dtype=bool)
+        for a, matrix in enumerate(value):
+            own = pairs[1] == a
+            flags[own] = _entries(sp.csr_array(matrix), pairs[0][own], pairs[2][own])
+        return flags
+    array = as_flags(value, name)
     if array.shape == shape[:1]:
         return array[pairs[2]]
     if array.shape == shape:
@@ -184,7 +209,7 @@ def _assemble(
     shape = (n_states, n_actions, n_states)
     row = pairs[0].astype(np.int64) * n_actions + pairs[1]
     count = np.bincount(row, minlength=n_states * n_actions).reshape(n_states, n_actions)
-    expected = np.ones(shape[:2], dtype=bool) if available is None else np.asarray(available, dtype=bool)
+    expected = np.ones(shape[:2], dtype=bool) if available is None else as_flags(available, "available")
     if expected.shape != shape[:2]:
         raise MDPError(f"available has shape {expected.shape}; expected (S, A) = {shape[:2]}")
     for s, a in np.argwhere((count > 0) != expected)[:1]:
@@ -210,25 +235,27 @@ def _assemble(
 
 def rows_from_lists(outcomes: Iterable[Iterable[Outcome]], n_states: int, n_actions: int, success: Any = None) -> Rows:
     """Rows from, for each state and in it each action, a list of (probability, next_state, reward, terminated)."""
-    counts, flat = [], []
-    for row in outcomes:
-        entries = list(row)
+    counts: list[int] = []
+    flat: list[Outcome] = []
+    for number, row in enumerate(outcomes):
+        entries = [_four(entry, *divmod(number, n_actions)) for entry in _listed(row, *divmod(number, n_actions))]
         counts.append(len(entries))
         flat.extend(entries)
-    if any(len(entry) != 4 for entry in flat):
-        raise MDPError("each outcome is (probability, next_state, reward, terminated): four entries")
-    probability, next_state, reward, terminated = zip(*flat, strict=True) if flat else ((), (), (), ())
-    ends = np.array(terminated, dtype=bool)
-    rewards = np.array(reward, dtype=np.float64)
+    row_start = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
+    columns: Any = zip(*flat, strict=True) if flat else ((), (), (), ())
+    probability, next_state, rewards, ends = (
+        _column(values, kind, row_start, n_actions) for values, kind in zip(columns, _COLUMNS, strict=True)
+    )
+    _check_range(next_state, n_states, row_start, n_actions)
     if success == "best ending":
         success = ends & (rewards == rewards[ends].max()) if ends.any() else None
     return canonical(
         Rows(
             n_states,
             n_actions,
-            np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
-            np.array(next_state, dtype=np.int64).clip(-1, MAX_STATES).astype(np.int32),
-            np.array(probability, dtype=np.float64),
+            row_start,
+            next_state.astype(np.int32),
+            probability,
             rewards,
             ends,
             success,
@@ -236,14 +263,84 @@ def rows_from_lists(outcomes: Iterable[Iterable[Outcome]], n_states: int, n_acti
     )
 
 
+# What stands in each place of an outcome: its name, dtype, the kinds of array and the types taken for it.
+_COLUMNS: tuple[Any, ...] = (
+    ("probability", np.float64, "iuf", Real, "a number"),
+    ("next state", np.int64, "i", Integral, "the number of a state"),
+    ("reward", np.float64, "iuf", Real, "a number"),
+    ("terminated", np.bool_, "b", (bool, np.bool_), "True or False"),
+)
+
+
+def _listed(row: Any, state: Any, action: int) -> list[Any]:
+    try:
+        return list(row)
+    except TypeError:
+        raise MDPError(f"state {state!r}, action {action}: {row!r} is no list of outcomes") from None
+
+
+def _four(entry: Any, state: Any, action: int) -> Outcome:
+    try:
+        probability, next_state, reward, terminated = entry
+    except (TypeError, ValueError):
+        raise MDPError(
+            f"state {state!r}, action {action}: the outcome is {entry!r}; "
+            "expected four entries: (probability, next_state, reward, terminated)"
+        ) from None
+    return probability, next_state, reward, terminated
+
+
+def _column(values: tuple[Any, ...], kind: Any, row_start: np.ndarray, n_actions: int) -> np.ndarray:
+    """One place of every outcome as an array, or an MDPError that names the first state and action where it is not."""
+    name, dtype, letters, allowed, expected = kind
+    if not values:
+        return np.zeros(0, dtype=dtype)
+    try:
+        array = np.array(values)
+        if array.ndim == 1 and array.dtype.kind in letters:
+            return array.astype(dtype)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    converted = np.empty(len(values), dtype=dtype)
+    for i, value in enumerate(values):
+        try:
+            known = isinstance(value, allowed)
+            if known:
+                converted[i] = dtype(value)
+        except (TypeError, ValueError, OverflowError):
+            known = False
+        if not known:
+            s, a = divmod(int(np.searchsorted(row_start, i, side="right")) - 1, n_actions)
+            raise MDPError(f"state {s}, action {a}: the {name} of an outcome is {value!r}; expected {expected}")
+    return converted
+
+
+def _check_range(next_state: np.ndarray, n_states: int, row_start: np.ndarray, n_actions: int) -> None:
+    outside = np.flatnonzero((next_state < 0) | (next_state >= n_states))
+    if outside.size:
+        s, a = divmod(int(np.searchsorted(row_start, outside[0], side="right")) - 1, n_actions)
+        raise MDPError(
+            f"T(s' | s={s}, a={a}): outcome to state {next_state[outside[0]]}: there is no such state; "
+            f"expected 0 to {n_states - 1}"
+        )
+
+
 def rows_from_table(P: Mapping[int, Mapping[int, Sequence[Outcome]]]) -> Rows:
     """Rows from Gymnasium's `P[state][action] = [(probability, next_state, reward, done), ...]`.
 
     `done` is of the outcome. Success is taken to be the endings that pay the most.
     """
+    if not isinstance(P, Mapping):
+        raise MDPError(f"P is a {type(P).__name__}; expected a dict from states to dicts from actions to outcomes")
     n_states = len(P)
-    if sorted(P) != list(range(n_states)):
-        raise MDPError(f"P has {n_states} states; expected the keys 0 to {n_states - 1}")
+    for s in range(n_states):
+        if s not in P:
+            raise MDPError(f"P has {n_states} states but not the state {s}; expected the keys 0 to {n_states - 1}")
+        if not isinstance(P[s], Mapping):
+            raise MDPError(f"P[{s}] is a {type(P[s]).__name__}; expected a dict from actions to lists of outcomes")
+        for a in P[s]:
+            if not isinstance(a, int | np.integer) or not 0 <= a < _MAX_ACTIONS:
+                raise MDPError(f"P[{s}] has the action {a!r}; expected the numbers 0, 1, 2, ...")
     n_actions = 1 + max((max(P[s], default=-1) for s in range(n_states)), default=-1)
     lists = (P[s].get(a, ()) for s in range(n_states) for a in range(n_actions))
     return rows_from_lists(lists, n_states, n_actions, success="best ending")
@@ -268,8 +365,10 @@ def rows_from_function(
         rows = []
         for a in range(n_actions):
             row = []
-            for probability, successor, reward, terminated in transition(states[s], a) or ():
-                if successor not in index:
+            outcomes = transition(states[s], a)
+            for entry in _listed(() if outcomes is None else outcomes, states[s], a):
+                probability, successor, reward, terminated = _four(entry, states[s], a)
+                if not _known(successor, index, states[s], a):
                     if len(index) >= max_states:
                         raise SizeError(
                             f"more than {max_states:,} states can be reached; the last new one is {successor!r}. "
@@ -286,6 +385,15 @@ def rows_from_function(
     final = [[(1.0, s, 0.0, True)] for s in range(len(states))]
     lists = (expanded[s][a] if s in expanded else final[s] for s in range(len(states)) for a in range(n_actions))
     return rows_from_lists(lists, len(states), n_actions), states
+
+
+def _known(successor: Any, index: dict[Hashable, int], state: Any, action: int) -> bool:
+    try:
+        return successor in index
+    except TypeError:
+        raise MDPError(
+            f"state {state!r}, action {action}: the next state {successor!r} is not hashable; use tuples, not lists"
+        ) from None
 
 
 def rows_from_moves(form: Moves) -> Rows:

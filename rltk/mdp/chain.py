@@ -9,7 +9,7 @@ whose payments cancel has no total (nan). What can reach a class of infinite wor
 Source: Kemeny and Snell (1976), Finite Markov Chains, chapter 3; Puterman (1994), section 6.1 and appendix A.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -26,12 +26,13 @@ _ROUNDING = 1e-12
 @dataclass(frozen=True, eq=False)
 class Chain:
     """A policy's Markov chain. `P` (S, S) sparse rows of what goes on; `reward`, `ending` (the probability that a step
-    ends the episode) and `success` (or None) are (S,)."""
+    ends the episode) and `success` (that it succeeds, or None) are (S,). `unsuccessful` is P less what succeeds."""
 
     P: sp.csr_array
     reward: np.ndarray
     ending: np.ndarray
     success: np.ndarray | None
+    unsuccessful: sp.csr_array
 
     @classmethod
     def from_outcomes(cls, n_states: int, outcomes: Outcomes) -> "Chain":
@@ -40,16 +41,22 @@ class Chain:
         def total(values: np.ndarray) -> np.ndarray:
             return np.bincount(outcomes.state, weights=values, minlength=n_states)
 
-        on = ~outcomes.terminated
-        P = sp.coo_array(
-            (outcomes.weight[on], (outcomes.state[on], outcomes.next_state[on])), shape=(n_states, n_states)
-        ).tocsr()
-        success = None if outcomes.success is None else total(outcomes.weight * outcomes.success)
-        return cls(P, total(outcomes.weight * outcomes.reward), total(outcomes.weight * outcomes.terminated), success)
+        def matrix(kept: np.ndarray) -> sp.csr_array:
+            entries = (outcomes.weight[kept], (outcomes.state[kept], outcomes.next_state[kept]))
+            return sp.coo_array(entries, shape=(n_states, n_states)).tocsr()
+
+        P = unsuccessful = matrix(~outcomes.terminated)
+        success = None
+        if outcomes.success is not None:
+            success = total(outcomes.weight * outcomes.success)
+            if (outcomes.success & ~outcomes.terminated).any():
+                unsuccessful = matrix(~outcomes.terminated & ~outcomes.success)
+        reward, ending = total(outcomes.weight * outcomes.reward), total(outcomes.weight * outcomes.terminated)
+        return cls(P, reward, ending, success, unsuccessful)
 
     def with_reward(self, reward: np.ndarray) -> "Chain":
         """The same chain, paid `reward` (S,) a step."""
-        return Chain(self.P, reward, self.ending, self.success)
+        return replace(self, reward=reward)
 
     @property
     def n_states(self) -> int:
@@ -113,26 +120,29 @@ class Chain:
         """(S,) the probability of ever reaching a success; None where the MDP does not say what success is."""
         if self.success is None:
             return None
-        return np.clip(self._solve(self.classes < 0, self.success, 1.0), 0.0, 1.0)
+        # The first success counts: a later one, where the episode goes on after it, adds nothing.
+        able = reachable(self.unsuccessful.T.tocsr(), self.success > 0)
+        return np.clip(self._solve(able, self.success, 1.0, self.unsuccessful), 0.0, 1.0)
 
     def occupancy(self, start: np.ndarray, gamma: float) -> np.ndarray:
         """(S,) the expected discounted number of visits to each state from `start` (S,); infinite where endless."""
         gamma = checked_gamma(gamma)
         solved = np.ones(self.n_states, dtype=bool) if gamma < 1 else self.classes < 0
-        visits = self._solve(solved, np.where(solved, start, 0.0), gamma, transpose=True)
+        visits = self._solve(solved, np.where(solved, start, 0.0), gamma, self.P.T.tocsr())
         if gamma == 1:
             entered = reachable(self.P, start > 0) & ~solved
             visits[entered] = np.inf
         return visits
 
-    def _solve(self, states: np.ndarray, right: np.ndarray, gamma: float, transpose: bool = False) -> np.ndarray:
+    def _solve(self, states: np.ndarray, right: np.ndarray, gamma: float, P: sp.csr_array | None = None) -> np.ndarray:
         """x = right + gamma P x on `states` (S,) bool, x = 0 elsewhere; one step of refinement."""
+        P = self.P if P is None else P
         out = np.zeros(self.n_states)
         index = np.flatnonzero(states)
         if index.size == 0:
             return out
-        inner = self.P if index.size == self.n_states else self.P[index][:, index]
-        matrix = sp.csc_matrix(sp.identity(index.size) - gamma * (inner.T if transpose else inner))
+        inner = P if index.size == self.n_states else P[index][:, index]
+        matrix = sp.csc_matrix(sp.identity(index.size) - gamma * inner)
         # Row pivoting is not needed for an M-matrix, and without it the fill stays low.
         factors = splu(matrix, permc_spec="COLAMD", diag_pivot_thresh=0.0)
         solution = factors.solve(right[index])
@@ -142,7 +152,7 @@ class Chain:
 
 
 def reachable(graph: sp.csr_array, sources: np.ndarray) -> np.ndarray:
-    """(S,) bool: what can be reached along the edges of `graph` (S, S) from `sources` (S,) bool, themselves included."""
+    """(S,) bool: what is reached along the edges of `graph` (S, S) from `sources` (S,) bool, themselves included."""
     found = sources.copy()
     frontier = np.flatnonzero(sources)
     while frontier.size:

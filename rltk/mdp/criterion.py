@@ -53,9 +53,13 @@ def checked_gamma(gamma: float) -> float:
     """`gamma` as a float in [0, 1], or an ArgumentError that says what it is."""
     if isinstance(gamma, bool) or not isinstance(gamma, int | float | np.integer | np.floating):
         raise ArgumentError(f"gamma is a number in [0, 1]; it is {gamma!r}")
-    if not 0 <= gamma <= 1:
-        raise ArgumentError(f"gamma is the discount of each step, in [0, 1]; it is {gamma:g}. Usual values: 0.9 to 1")
-    return float(gamma)
+    try:
+        number = float(gamma)
+    except OverflowError:  # an integer beyond the range of floats
+        number = np.inf if gamma > 0 else -np.inf
+    if not 0 <= number <= 1:
+        raise ArgumentError(f"gamma is the discount of each step, in [0, 1]; it is {number:g}. Usual values: 0.9 to 1")
+    return number
 
 
 def require_same(first: Criterion, second: Criterion, names: tuple[str, str]) -> None:

@@ -6,13 +6,13 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, RecordEpisodeStatistics, TimeLimit
+from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, RecordEpisodeStatistics, TimeLimit, vector
 
 from rltk.errors import MDPError, ModelError
 from rltk.mdp.model import MDP
 
-# Wrappers that change neither what is observed, nor T, nor R.
-TRANSPARENT = (OrderEnforcing, PassiveEnvChecker, RecordEpisodeStatistics, TimeLimit)
+# Wrappers that change neither what is observed, nor T, nor R. A class derived from one of them may.
+TRANSPARENT = (OrderEnforcing, PassiveEnvChecker, RecordEpisodeStatistics, TimeLimit, vector.RecordEpisodeStatistics)
 
 _CHECKED_PAIRS = 3_000
 _PAIRS_A_RESET = 50
@@ -25,38 +25,42 @@ def model_of(env: Any) -> tuple[MDP | None, int | None, str]:
     in steps it returns, and observation wrappers that declare `stateless_observation = True`). Any other wrapper makes
     the inner T or R wrong: whoever asked then samples, and says why.
     """
+    return _model_of(env, check=True)
+
+
+def _model_of(env: Any, check: bool) -> tuple[MDP | None, int | None, str]:
     limit: int | None = None
     inner = env
     while isinstance(inner, gym.Wrapper | gym.vector.VectorWrapper):
-        if isinstance(inner, TimeLimit):
+        if type(inner) is TimeLimit:
             limit = min(inner._max_episode_steps, limit or inner._max_episode_steps)
-        elif not isinstance(inner, TRANSPARENT) and not getattr(type(inner), "stateless_observation", False):
+        elif type(inner) not in TRANSPARENT and not getattr(type(inner), "stateless_observation", False):
             return None, limit, f"the wrapper {type(inner).__name__} may change what the inner model says"
         inner = inner.env
     if getattr(inner, "max_episode_steps", None) is not None:  # a batched environment counts its own steps
         limit = min(inner.max_episode_steps, limit or inner.max_episode_steps)
     try:
-        return _own_model(inner), limit, "the environment's own model"
+        return _own_model(inner, check), limit, "the environment's own model"
     except ModelError as error:
         return None, limit, str(error)
 
 
 def mdp_from_env(env: Any, *, check: bool = True) -> MDP:
     """The MDP of `env`, or a ModelError that says why there is none. See `MDP.from_env`."""
-    if not check and (table := getattr(env.unwrapped, "P", None)) is not None:
-        return _read_table(env.unwrapped, table)
-    mdp, _, reason = model_of(env)
+    mdp, _, reason = _model_of(env, check)
     if mdp is None:
         raise ModelError(f"{_name(env)} has no exact model: {reason}")
     return mdp
 
 
-def _own_model(env: Any) -> MDP:
+def _own_model(env: Any, check: bool) -> MDP:
     if callable(getattr(env, "mdp", None)):
         return env.mdp()
     table = getattr(env, "P", None)
     if table is None:
         raise ModelError(f"{_name(env)} offers neither mdp() nor a P table")
+    if not check:
+        return _read_table(env, table)
     # Checking takes a moment; an environment's table does not change under it.
     known = env.__dict__.get("_rltk_model")
     if known is None or known[0] is not table:
@@ -114,19 +118,24 @@ def _check_start(env: Any, mdp: MDP, observation: Any) -> None:
 def _probe(env: Any) -> Any:
     """A copy of `env` to step about in: the caller's own keeps its state and its random numbers."""
     try:
-        if getattr(env, "spec", None) is not None:
-            arguments = {**env.spec.kwargs, "render_mode": None}
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                return gym.make(env.spec.id, disable_env_checker=True, **arguments).unwrapped
-        return copy.deepcopy(env)
+        probe: Any = copy.deepcopy(env)
+        probe.render_mode = None  # it would draw its steps
+        return probe
+    except Exception as error:  # an open window can't be copied: the environment is made anew then
+        if getattr(env, "spec", None) is None:
+            raise ModelError(f"{_name(env)} could not be copied to check its P table: {error}") from error
+    try:
+        arguments = {**env.spec.kwargs, "render_mode": None}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return gym.make(env.spec.id, disable_env_checker=True, **arguments).unwrapped
     except Exception as error:
-        raise ModelError(f"{_name(env)} could not be copied to check its P table: {error}") from error
+        raise ModelError(f"{_name(env)} could not be made anew to check its P table: {error}") from error
 
 
 def sync_time_limit(env: Any, elapsed: int) -> None:
     """Tell every TimeLimit around `env` that `elapsed` steps of the episode are done, after `set_state` moved it."""
     while isinstance(env, gym.Wrapper):
         if isinstance(env, TimeLimit):
-            env._elapsed_steps = elapsed
+            setattr(env, "_elapsed_steps", elapsed)  # noqa: B010 (no setter; Gymnasium annotates it as None)
         env = env.env

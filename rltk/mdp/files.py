@@ -1,16 +1,20 @@
 """An MDP as a file: `.npz` arrays without pickles, written whole or not at all, validated anew when read."""
 
+import contextlib
+import math
 import os
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib import format as npy
 
-from rltk.errors import MDPError
+from rltk.errors import MDPError, SizeError
 from rltk.mdp.model import MDP
 from rltk.mdp.moves import Moves
 from rltk.mdp.rows import Rows
+from rltk.mdp.validation import refuse_size
 
 FORMAT_VERSION = 1
 
@@ -25,6 +29,7 @@ _DTYPES: dict[str, type] = {
     "moves": np.int32,
     "noise": np.float64,
 }
+_OTHERS = ("format_version", "form", "sizes", "start", "state_labels", "action_labels")
 
 
 def save(mdp: MDP, path: str | Path) -> Path:
@@ -45,29 +50,45 @@ def save(mdp: MDP, path: str | Path) -> Path:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        raise MDPError(f"{path} can't be written: {error.strerror}. Nothing was left behind") from error
+        raise MDPError(f"{path} can't be written: {error.strerror or error}. Nothing was left behind") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
     return path
 
 
 def load(path: str | Path) -> MDP:
     """The MDP in the file `path`."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            content = {name: file[name] for name in file.files}
+        with zipfile.ZipFile(path) as archive:
+            members = {info.filename: info for info in archive.infolist()}
+            nbytes = sum(info.file_size for info in members.values())
+            refuse_size(f"the content of {path}", nbytes, "Is it an MDP file?")
+            names = [name for name in (*_DTYPES, *_OTHERS) if f"{name}.npy" in members]
+            content = {name: _array(archive, members[f"{name}.npy"]) for name in names}
     except FileNotFoundError:
         raise MDPError(f"{path}: there is no such file") from None
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, MemoryError, NotImplementedError) as error:
+    except SizeError as error:
+        raise MDPError(str(error)) from None
+    except Exception as error:  # zlib raises errors of its own, a damaged header nearly any
         raise MDPError(f"{path} is no MDP file, or is damaged ({error}); write it again with mdp.save") from None
-    except Exception as error:  # zlib raises an error of its own, a damaged header nearly any
-        raise MDPError(f"{path} is damaged ({error}); write it again with mdp.save") from None
     try:
         return _mdp(content)
     except KeyError as error:
         raise MDPError(f"{path} lacks the array {error}; it was not written by mdp.save") from None
     except (TypeError, ValueError, OverflowError, IndexError) as error:
         raise MDPError(f"{path}: {error}") from None
+
+
+def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
+    """One array; its header is held against the bytes that follow before any memory is taken."""
+    with archive.open(member) as file:
+        read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[npy.read_magic(file)]
+        shape, _, dtype = read(file)
+    if math.prod(shape) * dtype.itemsize > member.file_size:
+        raise MDPError(f"{member.filename} declares shape {shape} but holds {member.file_size} bytes")
+    with archive.open(member) as file:
+        return npy.read_array(file, allow_pickle=False)
 
 
 def _mdp(content: dict[str, Any]) -> MDP:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
+import numpy as np
 from numba.core.caching import FunctionCache
 
 PACKAGE = Path(__file__).resolve().parents[2]
@@ -32,11 +33,12 @@ def jit(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     folder = _cache_folder(Path(function.__code__.co_filename).resolve())
     if folder is not None:
         # numba reads its cache folder from its configuration when a cache is made, and only then.
-        before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder)
+        settings: Any = numba.config
+        before, settings.CACHE_DIR = settings.CACHE_DIR, str(folder)
         try:
             dispatcher._cache = _KernelCache(function)
         finally:
-            numba.config.CACHE_DIR = before
+            settings.CACHE_DIR = before
     return dispatcher
 
 
@@ -49,9 +51,18 @@ class _KernelCache(FunctionCache):
 
 
 def _name(value: Any) -> str:
+    """What tells `value`, which a kernel closes over, from any other, the same in every process."""
     function = getattr(value, "py_func", value)
-    if hasattr(function, "__qualname__"):
-        return f"{function.__module__}.{function.__qualname__}"
+    if code := getattr(function, "__code__", None):
+        # Line and bytes tell apart the lambdas and local functions that share a name.
+        inner = ", ".join(_name(cell.cell_contents) for cell in function.__closure__ or ())
+        constants = [constant for constant in code.co_consts if not hasattr(constant, "co_code")]
+        body = hashlib.sha256(code.co_code + repr(constants).encode()).hexdigest()[:16]
+        return f"{function.__module__}.{function.__qualname__}:{code.co_firstlineno}:{body}({inner})"
+    if isinstance(value, np.ndarray):  # repr leaves out the middle of a long array
+        return f"{value.dtype}{value.shape}{hashlib.sha256(value.tobytes()).hexdigest()}"
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_name, value))})"
     return repr(value)
 
 

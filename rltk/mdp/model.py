@@ -9,10 +9,11 @@ operators; the compact one makes the row arrays when they are asked for.
 Source: Puterman (1994), Markov Decision Processes, chapter 2.
 """
 
+import math
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from rltk.mdp.criterion import checked_gamma
 from rltk.mdp.moves import Moves
 from rltk.mdp.rows import Rows
 from rltk.mdp.sampling import Tables, steps, tables_of
-from rltk.mdp.validation import check_moves, check_rows, check_start
+from rltk.mdp.validation import as_flags, as_numbers, as_states, check_moves, check_start
 
 if TYPE_CHECKING:
     from rltk.mdp.report import Report
@@ -49,7 +50,10 @@ class MDP:
         state_labels: Labels = None,
         action_labels: Labels = None,
     ) -> None:
-        check_rows(form) if isinstance(form, Rows) else check_moves(form)
+        if isinstance(form, Rows):
+            form = builders.canonical(form)
+        else:
+            check_moves(form)
         self.form = form
         uniform = np.full(form.n_states, 1.0 / form.n_states)
         self.start = check_start(uniform if start is None else start, form.n_states)
@@ -99,21 +103,19 @@ class MDP:
         probability". `reward`, `terminated` and `success` are (S, M) by move, (S,) by the state entered, or a scalar;
         a state whose entering terminates is absorbing and pays nothing.
         """
-        moves = np.array(moves, dtype=np.int32)
+        # Copies in C order: the caller's arrays stay the caller's, and kernels are compiled for one layout.
+        moves = np.array(as_states(moves, "moves"), order="C")
         n_states = moves.shape[0] if moves.ndim else 0
 
-        def spread(value: Any, dtype: type) -> np.ndarray:
-            array = np.asarray(value)
-            if dtype is bool and array.dtype != bool:
-                raise MDPError(f"terminated and success are bool; the dtype found is {array.dtype}")
-            return np.full(n_states, array, dtype=dtype) if array.ndim == 0 else np.array(array, dtype=dtype)
+        def spread(array: np.ndarray) -> np.ndarray:
+            return np.full(n_states, array) if array.ndim == 0 else np.array(array, order="C")
 
         form = Moves(
             moves,
-            np.array(noise, dtype=np.float64),
-            spread(reward, float),
-            spread(terminated, bool),
-            None if success is None else spread(success, bool),
+            np.array(as_numbers(noise, "noise"), order="C"),
+            spread(as_numbers(reward, "reward")),
+            spread(as_flags(terminated, "terminated")),
+            None if success is None else spread(as_flags(success, "success")),
         )
         return cls(form, start, state_labels=state_labels, action_labels=action_labels)
 
@@ -132,12 +134,22 @@ class MDP:
         start: a mapping from states to probabilities, or one state (any hashable). actions: how many, or their labels.
         `mdp.label(s)` is the state with index s.
         """
-        starts = dict(start) if isinstance(start, Mapping) else {start: 1.0}
-        labels = None if isinstance(actions, int) else tuple(actions)
-        n_actions = actions if isinstance(actions, int) else len(actions)
+        try:
+            starts = dict(start) if isinstance(start, Mapping) else {start: 1.0}
+        except TypeError:
+            raise ArgumentError(
+                f"start is a state (hashable) or a dict from states to numbers; it is {start!r}"
+            ) from None
+        try:
+            labels = None if isinstance(actions, int | np.integer) else tuple(actions)
+        except TypeError:
+            raise ArgumentError(f"actions is a number of actions or their labels; it is {actions!r}") from None
+        if isinstance(max_states, bool) or not isinstance(max_states, int | np.integer):
+            raise ArgumentError(f"max_states is a number of states; it is {max_states!r}")
+        n_actions = len(labels) if labels is not None else int(cast(int, actions))
         rows, states = builders.rows_from_function(transition, list(starts), n_actions, max_states)
         distribution = np.zeros(len(states))
-        distribution[: len(starts)] = list(starts.values())
+        distribution[: len(starts)] = as_numbers(list(starts.values()), "start")
         return cls(
             rows,
             distribution,
@@ -185,6 +197,11 @@ class MDP:
     success = property(lambda self: self.rows.success, doc="(nnz,) bool or None: the outcome reaches the goal.")
     reward_noise = property(lambda self: self.rows.reward_noise, doc="(nnz,) float64 or None: standard deviation.")
 
+    def over_start(self, value: np.ndarray) -> float:
+        """The mean of `value` (S,) over the start distribution; other states don't count, however infinite."""
+        starts = self.start > 0
+        return float(self.start[starts] @ value[starts])
+
     @property
     def available(self) -> np.ndarray:
         """(S, A) bool: the actions that can be taken."""
@@ -211,7 +228,7 @@ class MDP:
     # Operators
 
     def q(self, value: Any, gamma: float) -> np.ndarray:
-        """(S, A) float64 action values after one look ahead from `value` (S,); -inf where an action is not available."""
+        """(S, A) float64 action values, one look ahead from `value` (S,); -inf where an action is not available."""
         return self.form.q(self._value(value), checked_gamma(gamma))
 
     def backup(self, value: Any, gamma: float) -> np.ndarray:
@@ -219,7 +236,7 @@ class MDP:
         return self.form.backup(self._value(value), checked_gamma(gamma))
 
     def greedy(self, value: Any, gamma: float, tie: float = TIE) -> np.ndarray:
-        """(S,) int64: the first action within `tie` (relative to the largest finite q of the state) of the best."""
+        """(S,) int64: the first action within `tie` (relative to the best's size) of the best."""
         return first_best(self.q(value, gamma), tie)
 
     def expected_reward(self) -> np.ndarray:
@@ -236,20 +253,24 @@ class MDP:
 
     def policy_probabilities(self, policy: Any) -> np.ndarray:
         """`policy`, (S,) actions or (S, A) probabilities, as checked (S, A) probabilities."""
-        array = np.asarray(policy)
+        try:
+            array = np.asarray(policy)
+        except ValueError as error:
+            raise ArgumentError(f"a policy is an array: {error}") from None
         if array.shape == (self.n_states,):
             if not np.issubdtype(array.dtype, np.integer) or array.min() < 0 or array.max() >= self.n_actions:
                 raise ArgumentError(f"a policy (S,) holds actions 0 to {self.n_actions - 1} as integers")
             probabilities = np.zeros((self.n_states, self.n_actions))
             probabilities[np.arange(self.n_states), array] = 1.0
-        elif array.shape == (self.n_states, self.n_actions):
+        elif array.shape == (self.n_states, self.n_actions) and array.dtype.kind in "biuf":
             probabilities = array.astype(np.float64)
         else:
             raise ArgumentError(
                 f"a policy is (S,) = ({self.n_states},) actions or (S, A) = ({self.n_states}, {self.n_actions}) "
-                f"probabilities; its shape is {array.shape}"
+                f"probabilities; its shape is {array.shape}, its dtype {array.dtype}"
             )
-        bad = np.flatnonzero(~(np.abs(probabilities.sum(axis=1) - 1) <= 1e-6) | (probabilities < 0).any(axis=1))
+        with np.errstate(invalid="ignore"):
+            bad = np.flatnonzero(~(np.abs(probabilities.sum(axis=1) - 1) <= 1e-6) | (probabilities < 0).any(axis=1))
         if bad.size:
             raise ArgumentError(f"the policy of state {bad[0]} is {probabilities[bad[0]]}; expected a distribution")
         barred = np.argwhere((probabilities > 0) & ~self.available)
@@ -269,8 +290,15 @@ class MDP:
 
         `stream` is (6,) uint64 (`rltk.mdp.stream_of(generator)`), advanced in place by one word a step.
         """
-        states = np.atleast_1d(np.asarray(states, dtype=np.int64))
-        actions = np.broadcast_to(np.asarray(actions, dtype=np.int64), states.shape).copy()
+        states, actions = np.atleast_1d(np.asarray(states)), np.asarray(actions)
+        if states.dtype.kind not in "iu" or actions.dtype.kind not in "iu" or states.ndim != 1:
+            raise ArgumentError("sample takes (N,) states and actions as integers")
+        if actions.shape not in ((), (1,), states.shape):
+            raise ArgumentError(
+                f"sample takes an action a state, ({states.size},); the actions have shape {actions.shape}"
+            )
+        states = states.astype(np.int64)
+        actions = np.broadcast_to(actions.astype(np.int64), states.shape).copy()
         inside = (states >= 0) & (states < self.n_states) & (actions >= 0) & (actions < self.n_actions)
         if not inside.all() or not self.available[states, actions].all():
             raise ArgumentError("sample takes states and available actions of this MDP; one is neither")
@@ -280,7 +308,10 @@ class MDP:
 
     def _value(self, value: Any) -> np.ndarray:
         # Writeable, so that kernels are compiled for one kind of array; a copy is made only of what is not.
-        array = np.require(value, dtype=np.float64, requirements=["C", "W"])
+        try:
+            array = np.require(as_numbers(value, "value"), requirements=["C", "W"])
+        except MDPError as error:
+            raise ArgumentError(str(error)) from None
         if array.shape != (self.n_states,):
             raise ArgumentError(f"a value holds one number a state, ({self.n_states},); its shape is {array.shape}")
         return array
@@ -294,7 +325,7 @@ class MDP:
         return report(self)
 
     def save(self, path: str | Path) -> Path:
-        """Write an `.npz` without pickles; the file appears whole or not at all. Labels are kept where they are a shape."""
+        """Write an `.npz` without pickles, whole or not at all. Labels are kept where they are a shape."""
         from rltk.mdp.files import save
 
         return save(self, path)
@@ -318,10 +349,13 @@ def first_best(q: np.ndarray, tie: float = TIE) -> np.ndarray:
 def _checked_labels(labels: Labels, count: int, name: str) -> Labels:
     if labels is None or callable(labels):
         return labels
-    shape = tuple(int(n) for n in labels)
-    if int(np.prod(shape)) != count:
+    try:
+        shape = tuple(int(n) for n in labels)
+    except (TypeError, ValueError):
+        raise ArgumentError(f"{name} is a shape or a function of the index; it is {labels!r}") from None
+    if min(shape, default=1) < 1 or math.prod(shape) != count:
         raise ArgumentError(
-            f"{name} is a shape with {count} entries or a function of the index; {shape} has {np.prod(shape)}"
+            f"{name} is a shape with {count} entries or a function of the index; {shape} has {math.prod(shape)}"
         )
     return shape
 

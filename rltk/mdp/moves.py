@@ -48,7 +48,9 @@ class Moves:
     @cached_property
     def expected_reward(self) -> np.ndarray:
         """(S, A) float64: the mean reward of each action."""
-        return self.q(np.zeros(self.n_states), 0.0)
+        out = self.q(np.zeros(self.n_states), 0.0)
+        out.flags.writeable = False
+        return out
 
     def q(self, value: np.ndarray, gamma: float) -> np.ndarray:
         """(S, A) float64 action values after one look ahead from `value` (S,)."""
@@ -101,6 +103,11 @@ class Moves:
         if self.terminated.ndim == 1:
             return self.terminated.copy()  # any other state that only ends is valued like the rest
         return (self.terminated & (self.per_move(self.reward) == 0)).all(axis=1)
+
+    @property
+    def n_outcomes(self) -> int:
+        """How many outcomes all actions have in all states, counting moves that lead to one state apart."""
+        return self.n_states * int(np.count_nonzero(self.noise))
 
     @property
     def nbytes(self) -> int:

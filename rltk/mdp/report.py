@@ -62,14 +62,13 @@ def report(mdp: "MDP") -> Report:
     # A final state that is only entered at an end is reached, though nothing goes on from it.
     reached = found.copy()
     reached[outcomes.next_state[entered]] = True
-    per_pair = np.count_nonzero(mdp.uniform_policy())
     return Report(
         n_states=mdp.n_states,
         n_actions=mdp.n_actions,
         form=mdp.form.name,
-        outcomes=outcomes.state.size,
+        outcomes=mdp.form.n_outcomes,
         nbytes=mdp.nbytes,
-        deterministic=outcomes.state.size <= per_pair,
+        deterministic=mdp.form.n_outcomes == int(mdp.available.sum()),
         starts=int(np.count_nonzero(mdp.start)),
         reachable=int(np.count_nonzero(reached)),
         ends=bool((outcomes.terminated & entered).any()),

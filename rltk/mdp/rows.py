@@ -110,6 +110,11 @@ class Rows:
         return np.diff(count) == 0
 
     @property
+    def n_outcomes(self) -> int:
+        """How many outcomes all rows have together."""
+        return self.next_state.size
+
+    @property
     def nbytes(self) -> int:
         """Bytes held by the arrays."""
         return sum(array.nbytes for array in vars(self).values() if isinstance(array, np.ndarray))

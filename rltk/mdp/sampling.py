@@ -10,7 +10,7 @@ So a learner's compiled loop and Gymnasium's `step` see the same episodes from t
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba.core import types
+from numba.core.types import BaseNamedTuple  # type: ignore[attr-defined]
 from numba.extending import overload
 
 from rltk.mdp.jit import jit
@@ -84,8 +84,8 @@ def draw(tables: Tables, state: int, action: int, stream: np.ndarray) -> tuple[i
 
 
 @overload(draw)
-def _draw(tables: Any, state: Any, action: Any, stream: Any) -> Any:
-    if not isinstance(tables, types.BaseNamedTuple):
+def _draw(tables, state, action, stream):  # unannotated, as numba compares signatures
+    if not isinstance(tables, BaseNamedTuple):
         return None
     return _draw_row if tables.instance_class is RowTables else _draw_move
 

@@ -25,9 +25,11 @@ from rltk.mdp.jit import jit
 _MULTIPLIER_HIGH = np.uint64(2549297995355413924)
 _MULTIPLIER_LOW = np.uint64(4865540595714422341)
 _LOW_HALF = np.uint64(0xFFFFFFFF)
-_32, _58, _63, _64, _11 = np.uint64(32), np.uint64(58), np.uint64(63), np.uint64(64), np.uint64(11)
+_32, _58, _63, _64 = np.uint64(32), np.uint64(58), np.uint64(63), np.uint64(64)
+_11, _12 = np.uint64(11), np.uint64(12)
 _0, _1 = np.uint64(0), np.uint64(1)
 _TO_UNIT = 1.0 / 9007199254740992.0  # 2^-53
+_TO_OPEN_UNIT = 1.0 / 4503599627370496.0  # 2^-52
 
 
 def stream_of(generator: np.random.Generator) -> np.ndarray:
@@ -166,5 +168,5 @@ def inverse_normal(p):
 @jit
 def normal(stream):
     """A standard normal number from one word (NumPy's own `normal` spends a varying number of words)."""
-    # Half a unit is added so that neither end of the open interval is met.
-    return inverse_normal((np.float64(next_word(stream) >> _11) + 0.5) * _TO_UNIT)
+    # Half a unit is added so that neither end of the open interval is met; 52 bits leave room for the half.
+    return inverse_normal((np.float64(next_word(stream) >> _12) + 0.5) * _TO_OPEN_UNIT)

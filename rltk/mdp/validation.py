@@ -1,5 +1,7 @@
 """Arrays are checked once, when an MDP is made; after that they are frozen and everything downstream trusts them."""
 
+from typing import Any
+
 import numpy as np
 
 from rltk.errors import MDPError, SizeError
@@ -23,6 +25,40 @@ def refuse_size(what: str, nbytes: float, mend: str) -> None:
         )
 
 
+def as_numbers(value: Any, name: str) -> np.ndarray:
+    """`value` as float64, the same memory where it is that already; MDPError where it holds no real numbers."""
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind in "biufO":
+            return array.astype(np.float64, copy=False)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise MDPError(f"{name} is no array of numbers: {error}") from None
+    raise MDPError(f"{name} is no array of numbers: its dtype is {array.dtype}; expected real numbers")
+
+
+def as_flags(value: Any, name: str) -> np.ndarray:
+    """`value` as an array of bool; MDPError where it holds anything else."""
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise MDPError(f"{name} is no array of bool: {error}") from None
+    if array.dtype != bool:
+        raise MDPError(f"{name} is an array of bool; its dtype is {array.dtype}")
+    return array
+
+
+def as_states(value: Any, name: str) -> np.ndarray:
+    """`value` as int32, or as the integers it holds where they are too large for it; MDPError where it holds others."""
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise MDPError(f"{name} is no array of integers: {error}") from None
+    if array.dtype.kind not in "iu":
+        raise MDPError(f"{name} holds numbers of states; its dtype is {array.dtype}, expected integers")
+    fits = array.size == 0 or (array.min() >= -1 and array.max() <= MAX_STATES)
+    return array.astype(np.int32) if fits else array
+
+
 def freeze(*arrays: np.ndarray | None) -> None:
     """Make arrays read-only."""
     for array in arrays:
@@ -32,7 +68,7 @@ def freeze(*arrays: np.ndarray | None) -> None:
 
 def check_start(start: np.ndarray, n_states: int) -> np.ndarray:
     """`start` (S,) as frozen float64 that sums to 1, or an MDPError."""
-    start = np.array(start, dtype=np.float64)
+    start = np.array(as_numbers(start, "start"))
     if start.shape != (n_states,):
         raise MDPError(f"start is a probability for each of the {n_states} states, (S,); its shape is {start.shape}")
     bad = np.flatnonzero(~((start >= 0) & (start <= 1)))
@@ -45,7 +81,7 @@ def check_start(start: np.ndarray, n_states: int) -> np.ndarray:
 
 
 def check_rows(rows: Rows) -> None:
-    """Raise an MDPError that names state, action, what was found and what was expected; freeze the arrays if all is well."""
+    """Raise an MDPError that names state, action, what was found and what was expected; else freeze the arrays."""
     if rows.n_states < 1 or rows.n_actions < 1:
         raise MDPError(f"an MDP has at least one state and one action; this has {rows.n_states} and {rows.n_actions}")
     _check_shapes(rows)
@@ -65,7 +101,7 @@ def check_rows(rows: Rows) -> None:
     stuck = np.flatnonzero(~rows.available.any(axis=1))
     if stuck.size:
         raise MDPError(
-            f"state {stuck[0]} has no action at all (nor have {stuck.size - 1} others); every state needs at least one. "
+            f"state {stuck[0]} has no action (nor have {stuck.size - 1} others); every state needs at least one. "
             "Give a final state an action that ends the episode and pays 0"
         )
     freeze(*(value for value in vars(rows).values() if isinstance(value, np.ndarray)))
@@ -137,7 +173,7 @@ def check_moves(form: Moves) -> None:
     for a, row in enumerate(form.noise):
         if not ((row >= 0) & (row <= 1)).all() or abs(row.sum() - 1) > ROW_SUM_TOLERANCE:
             raise MDPError(
-                f"noise of action {a} is {row.tolist()}, which sums to {row.sum():.12g}; expected probabilities that sum to 1"
+                f"noise of action {a} is {row.tolist()}, which sums to {row.sum():.12g}; expected a distribution"
             )
     for name in ("reward", "terminated", "success"):
         array = getattr(form, name)

@@ -1,0 +1,191 @@
+"""The programs, as a person calls them: what they print, what they write, what they say when something is wrong."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from rltk.runs import latest_checkpoint, read_log
+from rltk.scripts.cli import COMMANDS, main
+
+FAST = ["--n-timesteps", "20000", "--eval-freq", "5000", "--save-freq", "10000", "--progress", "False"]
+
+
+def train(root, *more: str) -> list:
+    """Train a little and return the run folders under `root`."""
+    assert main(["train", "--root", str(root), *FAST, *more]) == 0
+    return sorted(root.iterdir())
+
+
+def test_help_lists_every_command(capsys):
+    """`rltk` alone says what there is; every command explains itself within 80 columns."""
+    assert main([]) == 0
+    text = capsys.readouterr().out
+    assert all(name in text for name in COMMANDS)
+    for name in COMMANDS:
+        assert main([name, "--help"]) == 0
+        text = capsys.readouterr().out
+        assert "Example" in text or name == "demo"
+        assert max(map(len, text.splitlines())) <= 80
+
+
+def test_an_unknown_command_is_refused_with_the_list(capsys):
+    """A wrong word is no traceback."""
+    assert main(["fly"]) == 2
+    assert "train" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["train", "--env", "rltk/FourRoom-v0"], "rltk/FourRooms-v0"),
+        (["train", "--algo", "sarsa-max"], "q-learning"),
+        (["train", "--gamma", "1.2"], "gamma"),
+        (["train", "--n-timesteps", "0"], "n_timesteps"),
+        (["train", "--env", "CartPole-v1"], "Discrete"),
+        (["train", "--env-kwargs", "slop", "0.1"], "slop"),
+        (["plan", "--env", "CartPole-v1"], "model"),
+        (["plan", "--method", "guess"], "policy-iteration"),
+        (["plan", "--env", "rltk/Maze-v0", "--env-kwargs", "size", "100000"], "GiB"),
+        (["evaluate", "--run", "nowhere"], "rltk train"),
+        (["train", "--resume", "nowhere"], "nowhere"),
+    ],
+)
+def test_wrong_input_is_told_in_words_and_leaves_nothing(arguments, says, tmp_path, capsys, monkeypatch):
+    """A typed error of a few lines, exit status 2, and no folder half made."""
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    told = capsys.readouterr().err
+    assert says in told
+    assert "Traceback" not in told
+    assert max(map(len, told.splitlines())) <= 80 or "nowhere" in told
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unknown_option_is_refused(capsys):
+    """tyro's own message, and its status."""
+    assert main(["train", "--speed", "11"]) == 2
+    assert "--speed" in capsys.readouterr().err
+
+
+def test_train_writes_what_it_says(tmp_path, capsys):
+    """Pictures, film, log, configuration, evaluation and checkpoints, all named in what it prints."""
+    (folder,) = train(tmp_path)
+    told = capsys.readouterr().out
+    for name in ("learning_curve.png", "value_map.png", "episode.gif"):
+        assert name in told
+        assert (folder / name).stat().st_size > 1000
+    rows = read_log(folder / "log.jsonl")
+    assert [row["timestep"] for row in rows] == [0, 5000, 10000, 15000, 20000]
+    assert rows[-1]["suboptimality"] < rows[0]["suboptimality"]
+    graded = json.loads((folder / "evaluation.json").read_text())
+    assert graded["exact"] is True
+    assert graded["value"] == rows[-1]["value"]
+    assert json.loads((folder / "config.json").read_text())["config"]["n_timesteps"] == 20000
+
+
+def test_evaluate_reads_the_run_back(tmp_path, capsys):
+    """The agent of the newest checkpoint has the figures that training ended with."""
+    (folder,) = train(tmp_path)
+    capsys.readouterr()
+    assert main(["evaluate", "--run", str(folder), "--save", str(tmp_path / "again.json")]) == 0
+    assert "optimum" in capsys.readouterr().out
+    assert json.loads((tmp_path / "again.json").read_text()) == json.loads((folder / "evaluation.json").read_text())
+
+
+def test_a_map_file_is_an_environment(tmp_path, capsys):
+    """`--env my.map` plans and trains on it."""
+    path = tmp_path / "my.map"
+    path.write_text("#####\n#S.G#\n#####\n")
+    assert main(["plan", "--env", str(path), "--gamma", "0.9", "--picture", str(tmp_path / "values.png")]) == 0
+    told = capsys.readouterr().out
+    assert "0.9" in told
+    assert (tmp_path / "values.png").read_bytes().startswith(b"\x89PNG")
+    (folder,) = train(tmp_path / "runs", "--env", str(path))
+    assert folder.name.startswith("my__")
+    path.unlink()  # the run keeps its own copy of the map
+    capsys.readouterr()
+    assert main(["evaluate", "--run", str(folder)]) == 0
+    assert "suboptimality" in capsys.readouterr().out
+
+
+def test_a_wrong_map_is_told_with_its_place(tmp_path, capsys):
+    """Line and column of the fault."""
+    path = tmp_path / "my.map"
+    path.write_text("#####\n#S?G#\n#####\n")
+    assert main(["plan", "--env", str(path)]) == 2
+    assert "line 2, column 3" in " ".join(capsys.readouterr().err.split())
+
+
+def test_watch_opens_a_window(tmp_path, monkeypatch):
+    """On SDL's dummy display an episode of the optimum, and one of a trained agent, play to their end."""
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    assert main(["watch", "--env", "rltk/FrozenLake-v0", "--episodes", "1", "--fps", "240"]) == 0
+    (folder,) = train(tmp_path)
+    assert main(["watch", "--run", str(folder), "--episodes", "1", "--fps", "240", "--overlay", "q"]) == 0
+
+
+def final_table(folder) -> np.ndarray:
+    """The table in the newest checkpoint of a run."""
+    return latest_checkpoint(folder / "checkpoints").state["agent"]["agent"]["q"]
+
+
+@pytest.mark.parametrize("env", ["rltk/FourRooms-v0", "FrozenLake-v1"])
+def test_a_killed_run_goes_on_with_the_same_bits(env, tmp_path):
+    """SIGKILL at random moments, resume each time: table and log end as those of a run that was never killed."""
+    steps = "400000" if env.startswith("rltk") else "40000"
+    save = str(int(steps) // 40)
+    options = ["--env", env, "--n-timesteps", steps, "--eval-freq", save, "--save-freq", save, "--progress", "False"]
+    (whole,) = train(tmp_path / "whole", *options)
+
+    command = [sys.executable, "-m", "rltk.scripts.cli", "train"]
+    root, waits, kills = tmp_path / "killed", random.Random(0), 0
+    arguments = ["--root", str(root), *options]
+    for attempt in range(40):
+        process = subprocess.Popen([*command, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        began = time.monotonic()
+        while (
+            process.poll() is None and not list(root.glob("*/checkpoints/*-step-*")) and time.monotonic() < began + 60
+        ):
+            time.sleep(0.01)
+        if attempt < 3:
+            time.sleep(waits.uniform(0, 0.4))
+            if process.poll() is None:
+                os.kill(process.pid, signal.SIGKILL)
+                kills += 1
+        if process.wait(timeout=120) == 0:
+            break
+        (folder,) = root.iterdir()
+        arguments = ["--resume", str(folder), "--progress", "False"]
+    (folder,) = root.iterdir()
+    assert kills > 0
+    assert final_table(folder).tobytes() == final_table(whole).tobytes()
+    clocked = ("time", "time/fps")
+    rows = [
+        [{k: v for k, v in row.items() if k not in clocked} for row in read_log(f / "log.jsonl")]
+        for f in (folder, whole)
+    ]
+    assert rows[0] == rows[1]
+
+
+def test_the_demo_does_the_main_job(tmp_path, capsys):
+    """One table within 80 columns with the known optima, and the files it names."""
+    assert main(["demo", "--root", str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    table = told.split("\n\n")[0]
+    assert max(map(len, table.splitlines())) <= 80
+    lines = {line.split()[0]: line.split() for line in table.splitlines()}
+    assert lines["FrozenLake-v1"][3] == "0.54203"
+    assert lines["CliffWalking-v1"][3] == "-13.00000"
+    assert next(words for name, words in lines.items() if name.startswith("Taxi"))[3] == "7.93000"
+    assert float(lines["FourRooms-v0"][6].rstrip("%")) < 1  # normalised suboptimality of what it trained
+    (folder,) = tmp_path.iterdir()
+    for name in ("learning_curve.png", "value_map.png", "optimal_value_map.png", "episode.gif"):
+        assert name in told
+        assert (folder / name).exists()
