@@ -1,0 +1,67 @@
+"""Pictures: scenes as data, their painter, films, plots of arrays, and one plain window to show frames in.
+
+Names are loaded when they are first used, so `import rltk.drawing` reads neither pygame nor matplotlib nor pillow.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rltk.drawing.colours import OKABE_ITO
+    from rltk.drawing.film import save_gif
+    from rltk.drawing.legend import paint_strip
+    from rltk.drawing.painter import Painter, default_cell_size, paint
+    from rltk.drawing.plots import learning_curve, save_figure, value_map
+    from rltk.drawing.pygame_check import check_pygame
+    from rltk.drawing.scene import Cell, Overlay, Scene, Token
+    from rltk.drawing.window import Window, WindowEvent
+
+_HOMES = {
+    "OKABE_ITO": "colours",
+    "Cell": "scene",
+    "Overlay": "scene",
+    "Painter": "painter",
+    "Scene": "scene",
+    "Token": "scene",
+    "Window": "window",
+    "WindowEvent": "window",
+    "check_pygame": "pygame_check",
+    "default_cell_size": "painter",
+    "learning_curve": "plots",
+    "paint": "painter",
+    "paint_strip": "legend",
+    "save_figure": "plots",
+    "save_gif": "film",
+    "value_map": "plots",
+}
+
+__all__ = [
+    "OKABE_ITO",
+    "Cell",
+    "Overlay",
+    "Painter",
+    "Scene",
+    "Token",
+    "Window",
+    "WindowEvent",
+    "check_pygame",
+    "default_cell_size",
+    "learning_curve",
+    "paint",
+    "paint_strip",
+    "save_figure",
+    "save_gif",
+    "value_map",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rltk.drawing' has no attribute {name!r}; it has {', '.join(__all__)}")
+    value = getattr(import_module(f"rltk.drawing.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
