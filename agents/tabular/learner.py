@@ -75,6 +75,7 @@ class TabularLearner:
         self.timestep = 0
         self.episodes = 0
         self._episode: Episode | None = None
+        self._left: dict[str, Any] | None = None  # the environment as learning left it, where it can be captured
         self._recent: deque[tuple[float, int]] = deque(maxlen=_RECENT_EPISODES)
 
     @property
@@ -135,6 +136,8 @@ class TabularLearner:
             schedules.values(self.epsilon, self.timestep, count),
             self.gamma,
         )
+        if self._left is not None:  # whoever stepped the environment meanwhile has changed nothing for us
+            self._place_env(self._left)
         behaviour = self.streams.generator("behaviour")
         stream = stream_of(behaviour)
         run = self._run_compiled if self.backend == "compiled" else self._run_gymnasium
@@ -146,6 +149,7 @@ class TabularLearner:
                 f"{type(self).__name__}: the update of step {step} is not finite (NaN or infinity). The reward or the "
                 "table overflowed: look at the rewards near that step, or lower alpha"
             )
+        self._left = self.env.unwrapped.get_state() if self._captures else None
         self.timestep += count
         self.episodes += len(finished.returns)
         self._recent.extend(zip(finished.returns, finished.lengths, strict=True))
@@ -299,8 +303,8 @@ class TabularLearner:
                 "seed": episode.seed,
                 "actions": np.array([] if self._captures else episode.actions, dtype=np.int64),
             }
-            if self._captures:
-                state["env"] = self.env.unwrapped.get_state()
+            if self._left is not None:
+                state["env"] = self._left
         return state
 
     def restore(self, state: dict[str, Any]) -> Self:
@@ -316,7 +320,7 @@ class TabularLearner:
         self.streams.restore(state["streams"])
         returns, lengths = state["recent_returns"].tolist(), state["recent_lengths"].tolist()
         self._recent = deque(zip(returns, lengths, strict=True), maxlen=_RECENT_EPISODES)
-        self._episode = None
+        self._episode, self._left = None, None
         if "episode" in state:
             saved = state["episode"]
             self._episode = Episode(
@@ -334,6 +338,7 @@ class TabularLearner:
         if env_state is not None:
             self.env.reset(seed=0)  # so that wrappers know that an episode is under way
             self._place_env(env_state)
+            self._left = env_state
             return
         observation, _ = self.env.reset(seed=self._episode.seed)
         for action in self._episode.actions:
