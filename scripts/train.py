@@ -35,7 +35,7 @@ class Train:
     """Discount of each step."""
     alpha: float = 0.5
     """Step size at the beginning."""
-    alpha_end: float = 0.02
+    alpha_end: float = 0.001
     """Step size at the end, reached along a straight line."""
     epsilon: float = 1.0
     """Probability of exploring at the beginning."""

@@ -29,7 +29,7 @@ _DTYPES: dict[str, type] = {
     "moves": np.int32,
     "noise": np.float64,
 }
-_OTHERS = ("format_version", "form", "sizes", "start", "state_labels", "action_labels")
+_OTHERS = ("holds", "format_version", "form", "sizes", "start", "state_labels", "action_labels")
 
 
 def save(mdp: MDP, path: str | Path) -> Path:
@@ -45,7 +45,8 @@ def save(mdp: MDP, path: str | Path) -> Path:
     try:
         with open(temporary, "wb") as file:
             version, form = np.int64(FORMAT_VERSION), np.array(mdp.form.name)
-            np.savez_compressed(file, format_version=version, form=form, sizes=sizes, start=mdp.start, **arrays)
+            content = {"format_version": version, "form": form, "sizes": sizes, "start": mdp.start, **arrays}
+            np.savez_compressed(file, holds=np.array(sorted(content)), **content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -64,8 +65,10 @@ def load(path: str | Path) -> MDP:
             members = {info.filename: info for info in archive.infolist()}
             nbytes = sum(info.file_size for info in members.values())
             refuse_size(f"the content of {path}", nbytes, "Is it an MDP file?")
-            names = [name for name in (*_DTYPES, *_OTHERS) if f"{name}.npy" in members]
-            content = {name: _array(archive, members[f"{name}.npy"]) for name in names}
+            # A name that is not known may be one that was damaged: passing it over would lose an array silently.
+            if strange := sorted(set(members) - {f"{name}.npy" for name in (*_DTYPES, *_OTHERS)}):
+                raise MDPError(f"it holds {strange[0]!r}, which mdp.save does not write")
+            content = {name.removesuffix(".npy"): _array(archive, info) for name, info in members.items()}
     except FileNotFoundError:
         raise MDPError(f"{path}: there is no such file") from None
     except SizeError as error:
@@ -95,6 +98,9 @@ def _mdp(content: dict[str, Any]) -> MDP:
     version = int(content["format_version"])
     if version != FORMAT_VERSION:
         raise MDPError(f"format_version is {version}; this rltk reads {FORMAT_VERSION}. Use the rltk that wrote it")
+    # A zip file whose directory is damaged can lose members without a word.
+    if lost := sorted(set(content["holds"].tolist()) - set(content)):
+        raise KeyError(lost[0])
     for name, dtype in _DTYPES.items():
         if name in content and content[name].dtype != dtype:
             raise MDPError(f"{name} has dtype {content[name].dtype}; expected {np.dtype(dtype)}")

@@ -83,7 +83,7 @@ def draw(tables: Tables, state: int, action: int, stream: np.ndarray) -> tuple[i
     raise NotImplementedError("draw runs inside kernels; call rltk.mdp.sampling.step from Python")
 
 
-@overload(draw)
+@overload(draw, inline="always")
 def _draw(tables, state, action, stream):  # unannotated, as numba compares signatures
     if not isinstance(tables, BaseNamedTuple):
         return None

@@ -3,10 +3,12 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -189,3 +191,17 @@ def test_the_demo_does_the_main_job(tmp_path, capsys):
     for name in ("learning_curve.png", "value_map.png", "optimal_value_map.png", "episode.gif"):
         assert name in told
         assert (folder / name).exists()
+
+
+def test_the_readme_tells_the_truth(tmp_path, monkeypatch):
+    """README's map and its first Python lines run as they stand, but for the window, which opens on a dummy display."""
+    text = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+    world = re.search(r"```text\n(.*?)```", text, re.DOTALL).group(1)
+    code = re.search(r"```python\n(import gymnasium.*?)```", text, re.DOTALL).group(1)
+    monkeypatch.chdir(tmp_path)
+    Path("my.map").write_text(world)
+    lines = code.replace("rltk.watch(agent, env, ", "rltk.watch(agent, env, episodes=1, fps=240, ")
+    environment = {**os.environ, "SDL_VIDEODRIVER": "dummy"}
+    done = subprocess.run([sys.executable, "-c", lines], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "suboptimality" in done.stdout
