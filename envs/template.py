@@ -32,7 +32,10 @@ def stairway(height: int) -> rltk.MDP:
         up = (step + 1, False), 1.0 - 0.01 if top else -0.01, top
         return [(1.0, *up)] if rested else [(0.8, *up), (0.2, (0, False), -0.01, False)]
 
-    return rltk.MDP.from_function(transition, start=(0, False), actions=["climb", "rest"])
+    def at_the_top(state: State) -> bool:
+        return state[0] == height
+
+    return rltk.MDP.from_function(transition, start=(0, False), actions=["climb", "rest"], success=at_the_top)
 
 
 class StairwayEnv(TabularEnv):

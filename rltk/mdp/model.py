@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from rltk.errors import ArgumentError, MDPError
-from rltk.mdp import builders
+from rltk.mdp.arrays import rows_from_arrays
+from rltk.mdp.canonical import canonical, rows_from_moves
 from rltk.mdp.chain import Chain
 from rltk.mdp.criterion import checked_gamma
+from rltk.mdp.listings import rows_from_function, rows_from_table
 from rltk.mdp.moves import Moves
 from rltk.mdp.rows import Rows
 from rltk.mdp.sampling import Tables, steps, tables_of
@@ -51,7 +53,7 @@ class MDP:
         action_labels: Labels = None,
     ) -> None:
         if isinstance(form, Rows):
-            form = builders.canonical(form)
+            form = canonical(form)
         else:
             check_moves(form)
         self.form = form
@@ -83,7 +85,7 @@ class MDP:
 
         Raises MDPError naming state and action where a row does not sum to 1 or an entry is not finite.
         """
-        rows = builders.rows_from_arrays(T, R, terminated=terminated, available=available, success=success)
+        rows = rows_from_arrays(T, R, terminated=terminated, available=available, success=success)
         return cls(rows, start, state_labels=state_labels, action_labels=action_labels)
 
     @classmethod
@@ -126,13 +128,14 @@ class MDP:
         start: Any,
         actions: int | Sequence[Any],
         *,
+        success: Callable[[Any], bool] | None = None,
         max_states: int = 1_000_000,
     ) -> "MDP":
         """Enumerate an MDP from a function: `transition(state, action)` lists (probability, next_state, reward,
         terminated), or is empty where the action (0 to A - 1) is not available.
 
         start: a mapping from states to probabilities, or one state (any hashable). actions: how many, or their labels.
-        `mdp.label(s)` is the state with index s.
+        success: says of a state whether entering it is reaching the goal. `mdp.label(s)` is the state with index s.
         """
         try:
             starts = dict(start) if isinstance(start, Mapping) else {start: 1.0}
@@ -147,7 +150,7 @@ class MDP:
         if isinstance(max_states, bool) or not isinstance(max_states, int | np.integer):
             raise ArgumentError(f"max_states is a number of states; it is {max_states!r}")
         n_actions = len(labels) if labels is not None else int(cast(int, actions))
-        rows, states = builders.rows_from_function(transition, list(starts), n_actions, max_states)
+        rows, states = rows_from_function(transition, list(starts), n_actions, max_states, success)
         distribution = np.zeros(len(states))
         distribution[: len(starts)] = as_numbers(list(starts.values()), "start")
         return cls(
@@ -163,7 +166,7 @@ class MDP:
 
         States keep their numbers. `from_env` reads P from an environment and checks it against `step` as well.
         """
-        return cls(builders.rows_from_table(P), start)
+        return cls(rows_from_table(P), start)
 
     @classmethod
     def from_env(cls, env: Any, *, check: bool = True) -> "MDP":
@@ -187,7 +190,7 @@ class MDP:
     @cached_property
     def rows(self) -> Rows:
         """The general form; made from the compact one when it is first asked for. SizeError where it would not fit."""
-        return self.form if isinstance(self.form, Rows) else builders.rows_from_moves(self.form)
+        return self.form if isinstance(self.form, Rows) else rows_from_moves(self.form)
 
     row_start = property(lambda self: self.rows.row_start, doc="(S * A + 1,) int64: where each row begins.")
     next_state = property(lambda self: self.rows.next_state, doc="(nnz,) int32: s'.")

@@ -43,7 +43,7 @@ QUICK = [
     ("chain.py", "visits[entered] = np.inf", "pass", OCCUPANCY),
     ("chain.py", "gamma, self.P.T.tocsr())", "gamma, self.P)", OCCUPANCY),
     ("chain.py", "1.0, self.unsuccessful)", "1.0, self.P)", SUCCESS),
-    ("builders.py", "and terminated[k] == terminated[i]", "", MERGED),
+    ("canonical.py", "and terminated[k] == terminated[i]", "", MERGED),
 ]  # fmt: skip
 COMPILED = [
     ("sampling.py", "while u >= total and i < last:", "while u > total and i < last:", LAW),
