@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
+    "GaussSeidel": "rltk.agents.planning",
     "PolicyIteration": "rltk.agents.planning",
     "Solution": "rltk.agents.planning",
     "ValueIteration": "rltk.agents.planning",

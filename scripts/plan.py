@@ -27,7 +27,7 @@ class Plan:
     tolerance: float = 1e-6
     """The largest half-width of the bounds, in every state."""
     method: str = "auto"
-    """auto, value-iteration or policy-iteration."""
+    """auto, value-iteration, policy-iteration or gauss-seidel."""
     report: bool = True
     """Tell what can be reached and what can end before solving."""
     picture: str = ""

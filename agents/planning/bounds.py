@@ -19,8 +19,10 @@ from typing import NamedTuple
 import numpy as np
 
 from rltk.mdp import MDP, first_best
+from rltk.mdp.model import TIE
 
 UNIT = np.finfo(np.float64).eps / 2
+TINY = float(np.finfo(np.float64).tiny)  # what underflow can cost, with much to spare
 
 
 class Shift(NamedTuple):
@@ -47,7 +49,7 @@ class Certifier:
     def rounding(self, value: np.ndarray) -> float:
         """How far a computed backup of `value` can be from the exact one, in any state."""
         largest = self.largest_reward + self.gamma * float(np.abs(value).max())
-        return (self.terms + 5) * UNIT * (1 + 1e-6) * largest  # a row with its endings sums to 1 within 1e-9
+        return (self.terms + 5) * UNIT * (1 + 1e-6) * largest + TINY  # a row sums to 1 within 1e-9
 
     def shift(self, value: np.ndarray, backup: np.ndarray) -> Shift:
         """Bounds from one backup: `backup` is T `value` as computed."""
@@ -67,7 +69,9 @@ class Certifier:
     def bounds(self, value: np.ndarray) -> dict:
         """lower, upper, policy and policy_loss from one look ahead at `value` (S,)."""
         q = self.mdp.q(value, self.gamma)
-        backup, policy = q.max(axis=1), first_best(q)
+        # Ties are relative to the problem's numbers, where these are small.
+        scale = min(1.0, self.largest_reward + self.gamma * float(np.abs(value).max()))
+        backup, policy = q.max(axis=1), first_best(q, TIE * scale)
         shift = self.shift(value, backup)
         lower, upper = backup + shift.below, backup + shift.above
         resting = self.mdp.form.resting()

@@ -32,17 +32,17 @@ class Planner(ABC):
         tolerance: float = 1e-6,
         max_sweeps: int = 1_000_000,
     ) -> None:
-        if gamma is not None and criterion is not None and criterion.gamma != gamma:
-            raise CriterionError(f"gamma is {gamma:g} but the criterion's is {criterion.gamma:g}; give one of them")
-        self.criterion = criterion or Criterion(0.99 if gamma is None else gamma)
+        self.criterion = checked_criterion(gamma, criterion)
         if self.criterion.kind == "average" or self.criterion.horizon is not None:
             raise CriterionError(f"{type(self).__name__} solves discounted and total reward, not [{self.criterion}]")
-        if not np.isfinite(tolerance) or tolerance <= 0:
+        if isinstance(tolerance, bool) or not isinstance(tolerance, int | float | np.number) or not tolerance > 0:
             raise ArgumentError(f"tolerance is a positive number; it is {tolerance!r}")
-        if not isinstance(max_sweeps, int) or max_sweeps < 1:
+        if not np.isfinite(tolerance):
+            raise ArgumentError(f"tolerance is a finite number; it is {tolerance!r}")
+        if isinstance(max_sweeps, bool) or not isinstance(max_sweeps, int | np.integer) or max_sweeps < 1:
             raise ArgumentError(f"max_sweeps is a positive whole number; it is {max_sweeps!r}")
         self.tolerance = float(tolerance)
-        self.max_sweeps = max_sweeps
+        self.max_sweeps = int(max_sweeps)
 
     def solve(self, mdp: MDP, report: Report | None = None) -> Solution:
         """The optimal values of `mdp` between certified bounds, and a policy."""
@@ -60,3 +60,14 @@ class Planner(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.criterion}, tolerance={self.tolerance:g})"
+
+
+def checked_criterion(gamma: float | None, criterion: Criterion | None) -> Criterion:
+    """The criterion that is asked for by either; gamma 0.99 where neither says. CriterionError where they differ."""
+    if criterion is None:
+        return Criterion(0.99 if gamma is None else gamma)
+    if not isinstance(criterion, Criterion):
+        raise ArgumentError(f"criterion is a rltk.Criterion, not {criterion!r}; for a discount alone use gamma=")
+    if gamma is not None and gamma != criterion.gamma:
+        raise CriterionError(f"gamma is {gamma} but the criterion's is {criterion.gamma:g}; give one of them")
+    return criterion

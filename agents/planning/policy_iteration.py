@@ -20,18 +20,12 @@ from rltk.agents.planning.bounds import Certifier
 from rltk.agents.planning.planner import Planner, Report
 from rltk.mdp import MDP, first_best
 
-# A change must gain more than rounding can feign, or the rounds might circle among ties.
-STRICTLY = 1e-12
 
-
-def improve(q: np.ndarray, policy: np.ndarray) -> np.ndarray:
-    """(S,) the policy greedy for `q` (S, A) that keeps `policy` (S,) wherever no action is strictly better."""
-    states = np.arange(policy.size)
-    best = first_best(q, STRICTLY)
-    now, then = q[states, policy], q[states, best]
+def improve(q: np.ndarray, policy: np.ndarray, least: float) -> np.ndarray:
+    """(S,) the policy greedy for `q` (S, A) that keeps `policy` (S,) wherever no action gains more than `least`."""
+    now = q[np.arange(policy.size), policy]
     with np.errstate(invalid="ignore"):
-        better = then > now + STRICTLY * np.maximum(1.0, np.abs(now))
-    return np.where(better, best, policy)
+        return np.where(q.max(axis=1) > now + least, q.argmax(axis=1), policy)
 
 
 class PolicyIteration(Planner):
@@ -42,15 +36,14 @@ class PolicyIteration(Planner):
     def _solve(self, mdp: MDP, report: Report) -> dict[str, Any]:
         if self.criterion.kind == "total":
             return total_reward.solve(mdp, self.tolerance, self.max_sweeps, report, total_reward.by_policies)
-        gamma = self.criterion.gamma
+        gamma, certifier = self.criterion.gamma, Certifier(mdp, self.criterion.gamma)
         policy = first_best(mdp.q(np.zeros(mdp.n_states), gamma))
-        rounds = 0
+        seen = set()  # rounding must not make the rounds circle among ties
         while True:
+            seen.add(policy.tobytes())
             value = mdp.chain(policy).value(gamma)
-            rounds += 1
-            report(rounds, np.inf)
-            improved = improve(mdp.q(value, gamma), policy)
-            if rounds >= self.max_sweeps or (improved == policy).all():
-                break
-            policy = improved
-        return {**Certifier(mdp, gamma).bounds(value), "sweeps": rounds}
+            report(len(seen), np.inf)
+            # A change must gain more than rounding can feign.
+            policy = improve(mdp.q(value, gamma), policy, 4 * certifier.rounding(value))
+            if len(seen) >= self.max_sweeps or policy.tobytes() in seen:
+                return {**certifier.bounds(value), "sweeps": len(seen)}

@@ -70,21 +70,25 @@ class Solution:
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True
     ) -> tuple[Any, Any]:
         """The optimal action of a state index, or of an array of them: (action, state), as SB3's agents answer."""
+        index = self._states(observation)
+        action = self.policy[index]
+        return (int(action) if index.ndim == 0 else action), state
+
+    def action_probabilities(self, observations: Any, mask: Any = None, deterministic: bool = True) -> np.ndarray:
+        """(N, A) float64: the policy of (N,) state indices."""
+        index = np.atleast_1d(self._states(observations))
+        probabilities = np.zeros((index.size, self.mdp.n_actions))
+        probabilities[np.arange(index.size), self.policy[index]] = 1.0
+        return probabilities
+
+    def _states(self, observation: Any) -> np.ndarray:
         index = np.asarray(observation)
         if not np.issubdtype(index.dtype, np.integer) or (index < 0).any() or (index >= self.mdp.n_states).any():
             raise ArgumentError(
                 f"a Solution acts on the state index, 0 to {self.mdp.n_states - 1}; it got {observation!r}. "
                 'rltk\'s environments hand it out as info["state"]'
             )
-        action = self.policy[index]
-        return (int(action) if index.ndim == 0 else action), state
-
-    def action_probabilities(self, observations: Any, mask: Any = None, deterministic: bool = True) -> np.ndarray:
-        """(N, A) float64: the policy of (N,) state indices."""
-        index = np.asarray(observations, dtype=np.int64)
-        probabilities = np.zeros((index.size, self.mdp.n_actions))
-        probabilities[np.arange(index.size), self.policy[index]] = 1.0
-        return probabilities
+        return index
 
     def __str__(self) -> str:
         low, high = self.start_bounds
@@ -103,4 +107,4 @@ def half_width(lower: np.ndarray, upper: np.ndarray) -> float:
     """The largest (upper - lower) / 2; 0 where both bounds are the same infinity."""
     with np.errstate(invalid="ignore"):
         width = np.where(lower == upper, 0.0, upper - lower)
-    return float(np.max(width) / 2) if not np.isnan(width).any() else np.inf
+    return float(np.max(width, initial=0.0) / 2) if not np.isnan(width).any() else np.inf

@@ -4,7 +4,9 @@ from typing import Any
 
 import gymnasium as gym
 
-from rltk.agents.planning.planner import Planner, Report
+from rltk.agents.planning.gauss_seidel import GaussSeidel
+from rltk.agents.planning.patterns import is_narrow
+from rltk.agents.planning.planner import Planner, Report, checked_criterion
 from rltk.agents.planning.policy_iteration import PolicyIteration
 from rltk.agents.planning.solution import Solution
 from rltk.agents.planning.value_iteration import ValueIteration
@@ -14,6 +16,7 @@ from rltk.mdp import MDP, Criterion
 PLANNERS: dict[str, type[Planner]] = {
     "value-iteration": ValueIteration,
     "policy-iteration": PolicyIteration,
+    "gauss-seidel": GaussSeidel,
 }
 
 # Up to here a sparse factorisation is cheaper than the sweeps that it saves, and exact to rounding.
@@ -37,18 +40,19 @@ def solve(
     Raises ModelError where an environment has no exact MDP, saying why, and UnknownNameError for an unknown method.
     """
     if isinstance(method, Planner):
-        asked = criterion or (None if gamma is None else Criterion(gamma))
-        if asked is not None and asked != method.criterion:
+        asked = method.criterion if gamma is None and criterion is None else checked_criterion(gamma, criterion)
+        if asked != method.criterion:
             raise CriterionError(
                 f"the planner solves [{method.criterion}], but [{asked}] was asked for; drop one of them"
             )
         return method.solve(_mdp(env_or_mdp), report)
-    if method != "auto" and method not in PLANNERS:
+    if not isinstance(method, str) or (method != "auto" and method not in PLANNERS):
         raise UnknownNameError(f"no planner is called {method!r}; there are auto, {', '.join(PLANNERS)}")
     options: dict[str, Any] = {"criterion": criterion, "tolerance": tolerance}
     mdp = _mdp(env_or_mdp)
     if method == "auto":
-        method = "policy-iteration" if mdp.n_states <= _SMALL else "value-iteration"
+        large = "gauss-seidel" if is_narrow(mdp) else "value-iteration"
+        method = "policy-iteration" if mdp.n_states <= _SMALL else large
     return PLANNERS[method](gamma, **options).solve(mdp, report)
 
 

@@ -24,13 +24,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rltk.agents.planning.bounds import UNIT
+from rltk.agents.planning.bounds import TINY, UNIT
 from rltk.agents.planning.graph import attract, resting_components
 from rltk.agents.planning.solution import half_width
 from rltk.mdp import MDP
 
 Report = Callable[[int, float], None]
-STRICTLY = 1e-12
+_FIRST_LOOK = 64  # sweeps before value iteration first asks whether it grows for ever; then twice as many
 
 
 class Structure(NamedTuple):
@@ -38,7 +38,7 @@ class Structure(NamedTuple):
 
     component: np.ndarray  # (S,) int: the resting component of a state, or -1
     internal: np.ndarray  # (S, A) bool: the actions that stay in it
-    ending: np.ndarray  # (S,) int: a policy that surely ends or rests, where one can
+    ending: np.ndarray  # (S,) int: a policy that surely ends or rests, where one can; elsewhere any
     lost: np.ndarray  # (S,) bool: no policy surely ends or rests
 
 
@@ -79,9 +79,12 @@ def solve(mdp: MDP, tolerance: float, max_sweeps: int, report: Report, improve: 
     """lower, upper, policy, policy_loss, sweeps and a note; `improve` is `by_sweeps` or `by_policies`."""
     structure = analyse(mdp)
     above, below = _value_of_lost(mdp, structure)
-    # Exact evaluation can do with a smaller bonus, which widens the bounds less; it is enlarged if rounding drowns it.
-    largest = tolerance * 1e-3
-    amount, sweeps = largest * (1e-2 if improve is by_policies else 1.0), 0
+    # A bonus that is large beside what a step loses makes going round for ever look like a gain.
+    reward = np.abs(mdp.form.reward).max(initial=0.0)
+    largest = 1e-3 * (min(tolerance, 1e-3 * reward) if reward > 0 else tolerance)
+    # Exact evaluation can do with a smaller bonus, which widens the bounds less.
+    trials = [1e-2, 1.0, 1e-4, 1e-6] if improve is by_policies else [1.0, 1e-2, 1e-4, 1e-6]
+    amount, sweeps = max(largest * trials.pop(0), 100 * _rounding(mdp, np.zeros(1))), 0
     value = np.zeros(mdp.n_states)
     answer: dict[str, Any] = {}
     while True:
@@ -90,26 +93,37 @@ def solve(mdp: MDP, tolerance: float, max_sweeps: int, report: Report, improve: 
         sweeps += done
         upper = _verified_above(problem, value)
         policy = ending_policy(problem, value)
-        lower = _verified_below(mdp, structure, policy, below, np.abs(value[np.isfinite(value)]).max(initial=1.0))
-        width = half_width(lower, upper)
+        lower = _verified_below(mdp, structure, policy, below, value)
+        width = half_width(lower[~structure.lost], upper[~structure.lost])
         if not answer or width < answer["width"]:
-            loss = 2 * width if np.isfinite(width) else np.inf
-            answer = {"lower": lower, "upper": upper, "policy": policy, "policy_loss": loss, "width": width}
+            answer = {"lower": lower, "upper": upper, "policy": policy, "width": width}
         report(sweeps, width)
-        if np.isinf(width) and amount < largest and not structure.lost.any():
-            amount = largest
-            continue
-        smallest = 100 * _rounding(mdp, value)
-        if width <= tolerance or not np.isfinite(width) or amount <= smallest or sweeps >= max_sweeps:
+        if width <= tolerance or sweeps >= max_sweeps:
             break
-        amount = max(amount * min(0.25 * tolerance / width, 0.5), smallest)
-    width = answer.pop("width")
-    return {**answer, "sweeps": sweeps, "note": _note(structure, width, tolerance)}
+        smallest, before = 100 * _rounding(mdp, lower), amount
+        if np.isfinite(width):
+            amount = max(amount * min(0.25 * tolerance / width, 0.5), smallest)
+            if before <= smallest:
+                break
+        else:  # too small a bonus is drowned by rounding, too large a one outweighs what a step loses
+            while trials and amount == before:
+                amount = max(largest * trials.pop(0), smallest)
+            if amount == before:
+                break
+            value = np.zeros(mdp.n_states)
+    del answer["width"]
+    known = mdp.form.resting()
+    answer["lower"][known] = answer["upper"][known] = 0.0
+    width = half_width(answer["lower"], answer["upper"])
+    note = _note(structure, width, tolerance, sweeps >= max_sweeps)
+    return {**answer, "policy_loss": 2 * width, "sweeps": sweeps, "note": note}
 
 
-def _note(structure: Structure, width: float, tolerance: float) -> str:
+def _note(structure: Structure, width: float, tolerance: float, out_of_sweeps: bool) -> str:
     if width <= tolerance:
         return ""
+    if out_of_sweeps:
+        return f"the limit on sweeps stopped it at a half-width of {width:.2g}; raise max_sweeps"
     lost = np.flatnonzero(structure.lost)
     if np.isinf(width) and lost.size:
         return (
@@ -118,7 +132,7 @@ def _note(structure: Structure, width: float, tolerance: float) -> str:
         )
     if np.isinf(width):
         return "no finite upper bound was found: some policy may collect reward for ever; ask for gamma < 1"
-    return f"rounding or the limit on sweeps stopped it at a half-width of {width:.2g}"
+    return f"rounding stopped it at a half-width of {width:.2g}"
 
 
 def analyse(mdp: MDP) -> Structure:
@@ -128,9 +142,10 @@ def analyse(mdp: MDP) -> Structure:
     everything = np.ones(rows.n_states * rows.n_actions, dtype=bool)
     ends, action = attract(rows, everything, np.zeros(mdp.n_states, dtype=bool))
     rests, rest_action = attract(rows, everything, component >= 0)
-    first_internal = internal.argmax(axis=1)
-    rest_action = np.where(component >= 0, first_internal, rest_action)
-    return Structure(component, internal, np.where(ends, action, rest_action), ~(ends | rests))
+    rest_action = np.where(component >= 0, internal.argmax(axis=1), rest_action)
+    lost = ~(ends | rests)
+    ending = np.select([ends, lost], [action, mdp.available.argmax(axis=1)], rest_action)
+    return Structure(component, internal, ending, lost)
 
 
 def _value_of_lost(mdp: MDP, structure: Structure) -> tuple[np.ndarray, np.ndarray]:
@@ -145,8 +160,9 @@ def _value_of_lost(mdp: MDP, structure: Structure) -> tuple[np.ndarray, np.ndarr
 
 
 def by_sweeps(problem: Bonus, value: np.ndarray, allowed: int, report: Report) -> tuple[np.ndarray, int]:
-    """Value iteration with the bonus until a sweep changes less than half of it."""
+    """Value iteration with the bonus until a sweep changes less than half of it, or it is seen to grow for ever."""
     value = problem.settle(value)
+    look, mark, rate = _FIRST_LOOK, value, np.inf
     for sweep in range(1, allowed + 1):
         backup = problem.backup(value)
         with np.errstate(invalid="ignore"):
@@ -156,77 +172,121 @@ def by_sweeps(problem: Bonus, value: np.ndarray, allowed: int, report: Report) -
             return value, sweep
         if sweep % 64 == 0:
             report(sweep, np.inf)
+        if sweep == look:
+            before, rate = rate, _growth(mark, value) / (sweep - sweep // 2)
+            if rate > 0.9 * before and _grows_for_ever(problem, value, sweep // 4):
+                return np.where(problem.structure.lost, problem.outside, np.inf), sweep
+            look, mark = 2 * look, value
     return value, allowed
+
+
+def _growth(before: np.ndarray, after: np.ndarray) -> float:
+    """The most that a state's value has grown."""
+    with np.errstate(invalid="ignore"):
+        growth = after - before
+    return float(growth[np.isfinite(growth)].max(initial=0.0))
+
+
+def _grows_for_ever(problem: Bonus, value: np.ndarray, sweeps: int) -> bool:
+    """Whether the policy greedy for `value`, bonus included, collects without end somewhere."""
+    structure = problem.structure
+    with np.errstate(invalid="ignore"):
+        for _ in range(sweeps):  # half steps, which let values that swing to and fro come to rest
+            value = np.where(np.isfinite(value), (value + problem.backup(value)) / 2, value)
+    q = np.where(structure.internal, -np.inf, problem.q(value))
+    policy = np.where(np.isneginf(q.max(axis=1)), structure.ending, q.argmax(axis=1))
+    # A component is left where that pays best; the way there costs nothing.
+    inside = structure.component >= 0
+    with np.errstate(invalid="ignore"):
+        leaves = inside & (q.max(axis=1) >= value - problem.amount)
+    joined, action = attract(problem.mdp.rows, structure.internal.reshape(-1), leaves)
+    policy = np.where(inside & ~leaves, np.where(joined, action, structure.internal.argmax(axis=1)), policy)
+    collected = _policy_value(problem, policy)[~structure.lost]
+    return bool(np.isposinf(collected).any())
 
 
 def by_policies(problem: Bonus, value: np.ndarray, allowed: int, report: Report) -> tuple[np.ndarray, int]:
     """Policy iteration with the bonus, from a policy that ends or rests: strict improvement keeps it so."""
-    mdp, structure = problem.mdp, problem.structure
-    policy, states = structure.ending.copy(), np.arange(mdp.n_states)
+    structure = problem.structure
+    policy, states = structure.ending.copy(), np.arange(value.size)
+    seen = set()  # rounding must not make the rounds circle
     for step in range(1, allowed + 1):
+        seen.add(policy.tobytes())
         value = _policy_value(problem, policy)
         report(step, np.inf)
         q = problem.q(value)
         now = q[states, policy]
         with np.errstate(invalid="ignore"):
-            better = q.max(axis=1) > now + STRICTLY * np.maximum(1.0, np.abs(now))
+            better = q.max(axis=1) > now + problem.amount / 4
         improved = np.where(better & np.isfinite(value), q.argmax(axis=1), policy)
         # Where all a component's ways out lose, resting is better.
-        best = Bonus.settle(problem, np.where(structure.lost, 0.0, value))
+        best = problem.settle(np.where(structure.lost, 0.0, value))
         sorry = (structure.component >= 0) & (best == 0) & (value < 0)
         improved = np.where(sorry, structure.internal.argmax(axis=1), improved)
-        if (improved == policy).all() or not np.isfinite(value[~structure.lost]).all():
+        if improved.tobytes() in seen or not np.isfinite(value[~structure.lost]).all():
             return problem.settle(value), step
         policy = improved
     return problem.settle(value), allowed
 
 
 def _policy_value(problem: Bonus, policy: np.ndarray) -> np.ndarray:
-    """(S,) the total reward of a policy, bonus included; `outside` for lost states."""
+    """(S,) the total reward of a policy, bonus included; `outside` for lost states. Infinite where it has no total, or
+    one that rounding drowns."""
     structure, states = problem.structure, np.arange(policy.size)
     chain = problem.mdp.chain(policy)
     paid = ~structure.internal[states, policy]
     value = chain.with_reward(chain.reward + problem.amount * paid).value(1.0)
-    return np.where(structure.lost, problem.outside, value)
+    return np.where(structure.lost, problem.outside, np.where(np.isnan(value), np.inf, value))
 
 
 def _rounding(mdp: MDP, value: np.ndarray) -> float:
     """How far a computed backup of `value` may be from the exact one."""
     largest = np.abs(value[np.isfinite(value)]).max(initial=0.0) + np.abs(mdp.form.reward).max(initial=0.0)
-    return float((mdp.form.longest_row() + 6) * UNIT * largest * 1.001)
+    return float((mdp.form.longest_row() + 6) * UNIT * largest * 1.001 + TINY)
 
 
 def _verified_above(problem: Bonus, value: np.ndarray) -> np.ndarray:
-    """`value` where TU <= U holds with something to spare; infinite everywhere it could matter where it does not."""
+    """`value` where TU <= U holds with something to spare; infinite everywhere where it does not."""
     internal, lost = problem.structure.internal, problem.structure.lost
     value = problem.settle(value)
     q = np.where(internal, -np.inf, problem.mdp.q(value, 1.0))
     with np.errstate(invalid="ignore"):
         spare = value - q.max(axis=1)
     holds = lost | (spare > 2 * _rounding(problem.mdp, value)) | np.isposinf(value) | np.isposinf(spare)
-    return np.where(lost, problem.outside, value if holds.all() else np.inf)
+    # Without an end to what may be collected elsewhere, nothing is known of the lost states either.
+    bounded = holds.all() and not np.isposinf(value[~lost]).any()
+    return np.where(lost, problem.outside if bounded else np.inf, value if holds.all() else np.inf)
 
 
-def _verified_below(mdp: MDP, structure: Structure, policy: np.ndarray, below: np.ndarray, scale: float) -> np.ndarray:
-    """(S,) a lower bound on the value of `policy`, which ends or rests; minus infinity where that fails."""
+def _verified_below(
+    mdp: MDP, structure: Structure, policy: np.ndarray, below: np.ndarray, scale: np.ndarray
+) -> np.ndarray:
+    """(S,) a lower bound on the value of `policy`, which ends or rests; minus infinity where that fails.
+
+    `scale` (S,): values of about the size to be expected, for the first guess at the malus.
+    """
     chain, states = mdp.chain(policy), np.arange(policy.size)
     rests = structure.internal[states, policy] & (chain.classes >= 0)
-    e = _rounding(mdp, np.array([scale]))
-    value = chain.with_reward(np.where(rests, 0.0, chain.reward - 20 * e)).value(1.0)
-    value = np.where(structure.lost | np.isnan(value), -np.inf, value)
+    e = _rounding(mdp, scale)
+    for _ in range(3):
+        value = chain.with_reward(np.where(rests, 0.0, chain.reward - 20 * e)).value(1.0)
+        value = np.where(structure.lost | np.isnan(value), -np.inf, value)
+        needed = _rounding(mdp, value)
+        if needed <= 4 * e:
+            break
+        e = needed
     finite = np.isfinite(value)
     inner = chain.P[:, np.flatnonzero(finite)] @ value[finite]
-    holds = rests | (chain.reward + inner - value > 2 * e) | ~finite
+    holds = rests | (chain.reward + inner - value > 2 * needed) | ~finite
     return np.where(structure.lost, below, value if holds.all() else -np.inf)
 
 
 def ending_policy(problem: Bonus, value: np.ndarray) -> np.ndarray:
     """(S,) a policy greedy for `value` that does end or rest: among ties, actions in the order they come nearer."""
     structure, mdp = problem.structure, problem.mdp
-    plain = Bonus(mdp, structure, problem.amount, problem.outside)
-    q = plain.q(value)
+    q = problem.q(value)
+    tie = problem.amount + 4 * _rounding(mdp, value)
     with np.errstate(invalid="ignore"):
-        tie = problem.amount + 1e-9 * np.maximum(1.0, np.abs(value))
         greedy = (q >= (value - tie)[:, None]) | structure.internal
     resting = (structure.component >= 0) & (value <= tie)
     joined, action = attract(mdp.rows, greedy.reshape(-1), resting)

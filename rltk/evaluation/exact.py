@@ -34,15 +34,20 @@ _keys: WeakKeyDictionary[MDP, dict[Any, Any]] = WeakKeyDictionary()
 
 
 def answer_key(mdp: MDP, criterion: Criterion, solution: Solution | None = None) -> AnswerKey:
-    """The answer key, remembered for as long as the MDP lives: an MDP is frozen."""
+    """The answer key, remembered for as long as the MDP lives: an MDP is frozen. A `solution` that was brought along
+    is used and not remembered: it may be a rough one."""
     known = _keys.setdefault(mdp, {})
-    if solution is not None or criterion not in known:
+    if ("uniform", criterion) not in known:
+        known["uniform", criterion] = policy_value(mdp.chain(mdp.uniform_policy()), criterion)
+    uniform = known["uniform", criterion]
+    if solution is not None:
+        return AnswerKey(solution.value, solution.lower, solution.upper, uniform)
+    if criterion not in known:
         if criterion.horizon is not None:
             optimum = lower = upper = limited_optimum(mdp, criterion.gamma, criterion.horizon)
         else:
-            solution = solution or solve(mdp, criterion=criterion, tolerance=1e-7)
+            solution = solve(mdp, criterion=criterion, tolerance=1e-7)
             optimum, lower, upper = solution.value, solution.lower, solution.upper
-        uniform = policy_value(mdp.chain(mdp.uniform_policy()), criterion)
         known[criterion] = AnswerKey(optimum, lower, upper, uniform)
     return known[criterion]
 
@@ -63,6 +68,19 @@ def limited_value(chain: Chain, gamma: float, steps: int) -> np.ndarray:
             break
         value = longer
     return value
+
+
+def policy_occupancy(chain: Chain, start: np.ndarray, criterion: Criterion) -> np.ndarray:
+    """(S,) the expected (discounted) visits to each state from `start` (S,), within the horizon where there is one."""
+    if criterion.horizon is None:
+        return chain.occupancy(start, criterion.gamma)
+    visits, here = np.zeros(chain.n_states), start
+    for _ in range(criterion.horizon):
+        if not here.any():
+            break
+        visits = visits + here
+        here = criterion.gamma * (chain.P.T @ here)
+    return visits
 
 
 def limited_optimum(mdp: MDP, gamma: float, steps: int) -> np.ndarray:
@@ -93,7 +111,7 @@ def exact_figures(
         "policy": policy,
         "success_probability": None if success is None else mdp.over_start(success),
         "expected_length": mdp.over_start(chain.length()),
-        "occupancy": chain.occupancy(mdp.start, criterion.gamma),
+        "occupancy": policy_occupancy(chain, mdp.start, criterion),
         **comparison(mdp, criterion, value, solution),
     }
     if time_limit is not None and time_limit * (chain.P.nnz + 1) <= _LIMITED_WORK:

@@ -5,7 +5,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from rltk.errors import ModelError
+from rltk.errors import ArgumentError, ModelError
 from rltk.mdp import MDP, Criterion
 
 _BATCH = 4096
@@ -14,7 +14,7 @@ _BATCH = 4096
 def policy_of(agent: Any, env: Any, mdp: MDP, deterministic: bool) -> tuple[np.ndarray, int | None]:
     """(policy (S, A), aliased states): the agent's action probabilities in each state, through what it observes there.
 
-    Raises ModelError, saying why, where they can't be had.
+    Raises ModelError, saying why, where they can't be had; ArgumentError where they are not of this environment.
     """
     probabilities = _probabilities_of(agent, deterministic)
     policy = np.empty((mdp.n_states, mdp.n_actions))
@@ -22,7 +22,13 @@ def policy_of(agent: Any, env: Any, mdp: MDP, deterministic: bool) -> tuple[np.n
     for begin in range(0, mdp.n_states, _BATCH):
         states = np.arange(begin, min(begin + _BATCH, mdp.n_states))
         observations = states if getattr(agent, "acts_on_states", False) else observations_of(env, states)
-        policy[states] = probabilities(observations, mdp.available[states])
+        found = np.asarray(probabilities(observations, mdp.available[states]))
+        if found.shape != policy[states].shape:
+            raise ArgumentError(
+                f"{type(agent).__name__} gave probabilities of shape {found.shape} for {states.size} observations; "
+                f"this environment has {mdp.n_actions} actions, so {policy[states].shape} was expected"
+            )
+        policy[states] = found
         observed.append(np.asarray(observations).reshape(states.size, -1) if _is_array(observations) else None)
     return policy, _aliased(observed)
 
@@ -47,7 +53,8 @@ def _sb3_probabilities(agent: Any, observations: Any, n_actions: int, determinis
         return (1 - epsilon) * greedy + epsilon / n_actions
     tensor, _ = agent.policy.obs_to_tensor(observations)
     distribution = agent.policy.get_distribution(tensor).distribution
-    return distribution.probs.detach().cpu().numpy().astype(np.float64)
+    probabilities = distribution.probs.detach().cpu().numpy().astype(np.float64)
+    return probabilities / probabilities.sum(axis=1, keepdims=True)  # float32 sums to 1 within 1e-7 only
 
 
 def observations_of(env: Any, states: np.ndarray) -> Any:
@@ -56,6 +63,8 @@ def observations_of(env: Any, states: np.ndarray) -> Any:
     inner = env
     while isinstance(inner, gym.Wrapper | gym.vector.VectorWrapper):
         if getattr(type(inner), "stateless_observation", False):
+            if not callable(getattr(inner, "observation", None)):
+                raise ModelError(f"{type(inner).__name__} declares stateless_observation but has no observation(one)")
             wrappers.append(inner)
         inner = inner.env
     observations = inner.observations(states) if callable(getattr(inner, "observations", None)) else states

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,11 +67,11 @@ class Evaluation:
         return path
 
     def __str__(self) -> str:
-        lines = [
-            f"{'exact' if self.exact else 'sampled'}, {self.criterion}" + ("" if self.exact else f" ({self.reason})")
-        ]
+        lines = [f"{'exact' if self.exact else f'sampled in {self.episodes} episodes'}, {self.criterion}"]
+        if not self.exact:
+            lines += textwrap.wrap(self.reason, 80, initial_indent="  ", subsequent_indent="  ")
         rows: list[tuple[str, float | None, str]] = [
-            ("return", self.value, _interval(self.interval, self.episodes)),
+            ("return", self.value, _interval(self.interval)),
             ("optimum", self.optimum, _bounds(self.optimum_bounds)),
             ("suboptimality", self.suboptimality, _share(self.normalised_suboptimality)),
             ("success probability", self.success_probability, ""),
@@ -102,8 +103,8 @@ def _number(value: float) -> str:
     return f"{value:.6g}" if abs(value) >= 1e-6 or value == 0 else f"{value:.2e}"
 
 
-def _interval(interval: tuple[float, float] | None, episodes: int | None) -> str:
-    return "" if interval is None else f"95% in [{interval[0]:.5g}, {interval[1]:.5g}], {episodes} episodes"
+def _interval(interval: tuple[float, float] | None) -> str:
+    return "" if interval is None else f"95% in [{interval[0]:.5g}, {interval[1]:.5g}]"
 
 
 def _bounds(bounds: tuple[float, float] | None) -> str:

@@ -43,7 +43,7 @@ def _episode(agent: Any, env: Any, criterion: Criterion, deterministic: bool, se
     total, discount, memory, first = 0.0, 1.0, None, True
     longest = criterion.horizon or LONGEST_EPISODE
     for step in range(1, longest + 1):
-        seen = info["state"] if getattr(agent, "acts_on_states", False) else observation
+        seen = _state_in(info, agent) if getattr(agent, "acts_on_states", False) else observation
         action, memory = agent.predict(seen, state=memory, episode_start=np.array([first]), deterministic=deterministic)
         observation, reward, terminated, truncated, info = env.step(_plain(action))
         total += discount * float(reward)
@@ -52,6 +52,14 @@ def _episode(agent: Any, env: Any, criterion: Criterion, deterministic: bool, se
         if terminated or truncated:
             return total, step, bool(truncated and not terminated)
     return total, longest, criterion.horizon is None
+
+
+def _state_in(info: dict[str, Any], agent: Any) -> Any:
+    if "state" not in info:
+        raise ArgumentError(
+            f"{type(agent).__name__} acts on the state's number, but info['state'] does not hold it in this environment"
+        )
+    return info["state"]
 
 
 def _plain(action: Any) -> Any:

@@ -135,7 +135,8 @@ class Chain:
         return visits
 
     def _solve(self, states: np.ndarray, right: np.ndarray, gamma: float, P: sp.csr_array | None = None) -> np.ndarray:
-        """x = right + gamma P x on `states` (S,) bool, x = 0 elsewhere; one step of refinement."""
+        """x = right + gamma P x on `states` (S,) bool, x = 0 elsewhere; one step of refinement.
+        nan where rounding leaves no answer."""
         P = self.P if P is None else P
         out = np.zeros(self.n_states)
         index = np.flatnonzero(states)
@@ -144,7 +145,11 @@ class Chain:
         inner = P if index.size == self.n_states else P[index][:, index]
         matrix = sp.csc_matrix(sp.identity(index.size) - gamma * inner)
         # Row pivoting is not needed for an M-matrix, and without it the fill stays low.
-        factors = splu(matrix, permc_spec="COLAMD", diag_pivot_thresh=0.0)
+        try:
+            factors = splu(matrix, permc_spec="COLAMD", diag_pivot_thresh=0.0)
+        except RuntimeError:  # exactly singular: some state is left with a probability too small for floats to hold
+            out[index] = np.nan
+            return out
         solution = factors.solve(right[index])
         solution += factors.solve(right[index] - matrix @ solution)
         out[index] = solution

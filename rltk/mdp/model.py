@@ -203,7 +203,8 @@ class MDP:
     def over_start(self, value: np.ndarray) -> float:
         """The mean of `value` (S,) over the start distribution; other states don't count, however infinite."""
         starts = self.start > 0
-        return float(self.start[starts] @ value[starts])
+        with np.errstate(invalid="ignore"):  # infinities of both signs: the mean is nan
+            return float(self.start[starts] @ value[starts])
 
     @property
     def available(self) -> np.ndarray:
