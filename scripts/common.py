@@ -8,6 +8,7 @@ from typing import Any
 import gymnasium as gym
 
 from rltk.agents.tabular import LEARNERS, TabularLearner
+from rltk.envs.gridworld import shipped_maps
 from rltk.errors import ArgumentError, CheckpointError, UnknownNameError
 from rltk.runs import latest_checkpoint
 
@@ -38,15 +39,21 @@ def is_map(env: str) -> bool:
     return env.endswith(".map") or (env not in gym.registry and Path(env).is_file())
 
 
-def keep_map(env: str, folder: Path) -> None:
-    """Where `env` is a map file, keep a copy in the run's folder: the run outlives the file it was started with."""
-    if is_map(env):
-        (folder / _MAP).write_bytes(Path(env).read_bytes())
+def keep_map(env: str, env_kwargs: dict[str, str], folder: Path) -> None:
+    """Where `env`, or its option "map", is a map file, keep a copy in the run's folder: the run outlives the file."""
+    source = str(_parsed(env_kwargs.get("map", env if is_map(env) else "")))  # the option wins, as in `make_env`
+    if "\n" not in source and source not in shipped_maps() and Path(source).is_file():
+        (folder / _MAP).write_bytes(Path(source).read_bytes())
 
 
-def env_of_run(folder: Path, env: str) -> str:
-    """What to make for the run in `folder` that was started on `env`: its own copy of the map, or the id."""
-    return str(folder / _MAP) if (folder / _MAP).exists() else env
+def env_of_run(folder: Path, env: str, env_kwargs: dict[str, str]) -> tuple[str, dict[str, str]]:
+    """What to make for the run in `folder` that was started with these: its own copy of a map takes the map's place."""
+    copy = str(folder / _MAP)
+    if not Path(copy).exists():
+        return env, env_kwargs
+    if "map" in env_kwargs and not env.endswith(".map"):
+        return env, {**env_kwargs, "map": copy}
+    return copy, {name: text for name, text in env_kwargs.items() if name != "map"}
 
 
 def own_ids() -> list[str]:
@@ -70,7 +77,7 @@ def load_trained(folder: str, render_mode: str | None = None) -> tuple[TabularLe
     try:
         settings = json.loads((path / "config.json").read_text())
         config, algorithm = settings["config"], settings["algorithm"]
-        env_id, options = env_of_run(path, config["env"]), config["env_kwargs"]
+        env_id, options = env_of_run(path, config["env"], config["env_kwargs"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
             f"{folder} is no run of `rltk train` ({type(error).__name__}: {error}); name a folder such as runs/..., "

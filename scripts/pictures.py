@@ -1,12 +1,16 @@
 """The pictures that the programs write: a value map, a learning curve, a film of an episode."""
 
+import contextlib
+import sys
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 
 from rltk.agents.planning import Solution
 from rltk.drawing import Painter, learning_curve, save_figure, save_gif, value_map
+from rltk.evaluation import Evaluation
 from rltk.mdp import MDP, model_of
 from rltk.runs import read_log
 from rltk.scripts.common import make_env
@@ -33,29 +37,43 @@ def optimal_actions(solution: Solution) -> np.ndarray:
     best = solution.q.max(axis=1, keepdims=True)
     with np.errstate(invalid="ignore"):
         ties = solution.q >= best - 1e-6 * np.maximum(1.0, np.abs(best))
-    return ties / ties.sum(axis=1, keepdims=True)
+    return ties / np.maximum(ties.sum(axis=1, keepdims=True), 1)  # without a defined value no action is best
 
 
-def draw_run(agent: Any, env_id: str, env_kwargs: dict[str, str], folder: Path, seed: int) -> list[Path]:
-    """What a finished run shows of itself; returns the files written."""
-    written = [_draw_curve(agent, env_id, folder)]
-    env = make_env(env_id, env_kwargs, "rgb_array")
+def draw_run(agent: Any, evaluation: Evaluation, folder: Path, *, env_id: str, options: dict[str, str]) -> list[Path]:
+    """What a finished run shows of itself; returns the files written, and tells on stderr of a film that can't be."""
+    written = [_draw_curve(agent, evaluation, folder)]
+    env = make_env(env_id, options)
     mdp, _, _ = model_of(env)
     if mdp is not None and callable(getattr(env.unwrapped, "scene", None)):
         written.append(_draw_values(agent, env, mdp, folder / "value_map.png"))
-    written.append(film(agent, env, folder / "episode.gif", seed))
+    if "rgb_array" not in (env.metadata.get("render_modes") or ()):
+        print("no film: the environment offers no pictures (render mode rgb_array)", file=sys.stderr)
+        return written
+    try:
+        with contextlib.closing(make_env(env_id, options, "rgb_array")) as filmed:  # some hold a display open
+            written.append(film(agent, filmed, folder / "episode.gif", agent.streams.root))
+    except gym.error.DependencyNotInstalled as error:  # what was trained is worth more than its film
+        print(f"no film: {error}", file=sys.stderr)
     return written
 
 
-def _draw_curve(agent: Any, env_id: str, folder: Path) -> Path:
+def _draw_curve(agent: Any, evaluation: Evaluation, folder: Path) -> Path:
     rows = read_log(folder / "log.jsonl")
     steps = np.array([row["timestep"] for row in rows])
     returns = np.array([row["value"] for row in rows])
+    missing = int((~np.isfinite(returns)).sum())
+    optimum = evaluation.optimum
+    said = [
+        folder.name.split("__")[0],
+        f"greedy policy, {evaluation.criterion}",
+        f"{missing} point{'s' * (missing > 1)} infinite or undefined: not drawn" if missing else "",
+    ]
     figure = learning_curve(
-        {agent.name: (steps, returns)},
-        optimum=rows[-1].get("optimum"),
-        ylabel=f"exact return of the greedy policy ({agent.criterion})",
-        caption=env_id,
+        {agent.name: (steps, np.where(np.isfinite(returns), returns, np.inf))},  # a gap in the line
+        optimum=optimum if optimum is not None and np.isfinite(optimum) else None,
+        ylabel="exact return" if evaluation.exact else "sampled return",
+        caption="\n".join(filter(None, said)),
     )
     path = folder / "learning_curve.png"
     save_figure(figure, path)

@@ -2,10 +2,13 @@
 
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from rltk.agents.planning import solve
-from rltk.errors import ArgumentError
+from rltk.agents.planning import PLANNERS, Planner, solve
+from rltk.drawing.plots import FORMATS
+from rltk.errors import ArgumentError, UnknownNameError
 from rltk.mdp import MDP
+from rltk.runs import ProgressBar
 from rltk.scripts.common import make_env
 from rltk.scripts.pictures import draw_value_map
 from rltk.scripts.program import start
@@ -31,7 +34,7 @@ class Plan:
     report: bool = True
     """Tell what can be reached and what can end before solving."""
     picture: str = ""
-    """Write a map of values and policy to this file (.png or .svg)."""
+    """Write a map of values and policy to this file (.png, .svg or .pdf)."""
     save_mdp: str = ""
     """Write the MDP to this file (.npz)."""
 
@@ -43,23 +46,37 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(config: Plan) -> None:
     """Solve as `config` says and print the answer."""
+    planner = _checked(config)
     env = make_env(config.env, config.env_kwargs)
+    if config.picture and not hasattr(env.unwrapped, "scene"):
+        raise ArgumentError(f"{config.env} has no scene to draw; rltk's own environments have")
     mdp = MDP.from_env(env)
     if config.report:
         print(mdp.report(), end="\n\n")
-    solution = solve(mdp, config.gamma, tolerance=config.tolerance, method=config.method, report=_tell)
+    with ProgressBar(None, "solving", "sweeps") as bar:
+        solution = solve(
+            mdp,
+            planner.criterion.gamma,
+            tolerance=planner.tolerance,
+            method=config.method,
+            report=lambda sweeps, half_width: bar.update(sweeps, half_width=half_width),
+        )
     print(solution)
     if config.save_mdp:
         print(f"wrote {mdp.save(config.save_mdp)}")
     if config.picture:
-        if not hasattr(env.unwrapped, "scene"):
-            raise ArgumentError(f"{config.env} has no scene to draw; rltk's own environments have")
         print(f"wrote {draw_value_map(env, solution, config.picture)}")
 
 
-def _tell(sweeps: int, half_width: float) -> None:
-    if sys.stderr.isatty():
-        print(f"\r{sweeps:,} sweeps, half-width {half_width:.2g}   ", end="", file=sys.stderr)
+def _checked(config: Plan) -> Planner:
+    """A planner with these settings, or the error at a wrong one: before anything is printed or made."""
+    if config.picture and Path(config.picture).suffix.lower() not in FORMATS:
+        raise ArgumentError(f"picture is a file that ends in {', '.join(FORMATS)}; it is {config.picture!r}")
+    if config.method != "auto" and config.method not in PLANNERS:
+        raise UnknownNameError(f"no planner is called {config.method!r}; there are auto, {', '.join(PLANNERS)}")
+    # Where the method is left open any planner does: all check gamma and tolerance alike.
+    chosen = PLANNERS["value-iteration" if config.method == "auto" else config.method]
+    return chosen(config.gamma, tolerance=config.tolerance)
 
 
 if __name__ == "__main__":

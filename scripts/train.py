@@ -1,17 +1,20 @@
 """Train an agent, log its exact suboptimality as it learns, and save it with its pictures."""
 
-import math
+import shlex
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from rltk.agents.tabular import TabularLearner
 from rltk.errors import ArgumentError
 from rltk.evaluation import Evaluation, evaluate
-from rltk.runs import Progress, Run, linear
+from rltk.runs import Progress, ProgressBar, Run, linear
 from rltk.scripts.common import env_of_run, is_map, keep_map, learner_class, make_env
 from rltk.scripts.pictures import draw_run
 from rltk.scripts.program import start
+
+# Steps between two looks at the progress bar; they change nothing that is learned.
+_TICK = {"compiled": 500_000, "gymnasium": 1_000}
 
 
 @dataclass
@@ -70,6 +73,7 @@ def run(config: Train) -> None:
 def train(config: Train) -> tuple[Evaluation, Path, list[Path]]:
     """Train as `config` says: (the final evaluation, the run's folder, the files drawn)."""
     if config.resume:
+        _tell_ignored(config)
         with Run.resume(config.resume) as opened:
             return _train(opened, Train(**{**opened.config, "resume": config.resume, "progress": config.progress}))
     _check(config)
@@ -77,7 +81,7 @@ def train(config: Train) -> tuple[Evaluation, Path, list[Path]]:
     _new_agent(config, env)
     label = Path(config.env).stem if is_map(config.env) else config.env
     with Run.start(config.root, env=label, algorithm=config.algo, seed=config.seed, config=asdict(config)) as opened:
-        keep_map(config.env, opened.folder)
+        keep_map(config.env, config.env_kwargs, opened.folder)
         return _train(opened, config)
 
 
@@ -85,6 +89,19 @@ def _check(config: Train) -> None:
     for name in ("n_timesteps", "eval_freq", "save_freq"):
         if getattr(config, name) < 1:
             raise ArgumentError(f"{name} is a number of steps, at least 1; it is {getattr(config, name)}")
+    for name in ("alpha", "alpha_end", "epsilon", "epsilon_end"):
+        if not 0 <= getattr(config, name) <= 1:  # nan is refused too
+            raise ArgumentError(f"{name} is a number in [0, 1]; it is {getattr(config, name)}")
+
+
+def _tell_ignored(config: Train) -> None:
+    """An option given beside --resume is seen by its differing from the default."""
+    plain = Train()
+    names = [one.name for one in fields(Train) if one.name not in ("resume", "progress")]
+    ignored = [f"--{name.replace('_', '-')}" for name in names if getattr(config, name) != getattr(plain, name)]
+    if ignored:
+        told = f"a resumed run goes on with its own options; ignored: {', '.join(ignored)}"
+        print(f"rltk train: {told}", file=sys.stderr)
 
 
 def _new_agent(config: Train, env: object) -> TabularLearner:
@@ -99,30 +116,47 @@ def _new_agent(config: Train, env: object) -> TabularLearner:
 
 
 def _train(opened: Run, config: Train) -> tuple[Evaluation, Path, list[Path]]:
-    world = env_of_run(opened.folder, config.env)
-    env, twin = (make_env(world, config.env_kwargs) for _ in range(2))  # evaluation steps in the twin
+    world, options = env_of_run(opened.folder, config.env, config.env_kwargs)
+    env, twin = (make_env(world, options) for _ in range(2))  # evaluation steps in the twin
     agent = _new_agent(config, env)
     if opened.state is not None:
         agent.restore(opened.state["agent"])
     print(f"run folder: {opened.folder}", file=sys.stderr)
-
-    def note(progress: Progress) -> None:
-        last = progress.timestep == config.n_timesteps
-        if last or progress.timestep % config.eval_freq == 0:
-            opened.log(progress.timestep, **progress.metrics, **_figures(evaluate(agent, twin)))
-        if last or progress.timestep % config.save_freq == 0:
-            opened.checkpoint({"config": agent.config(), "agent": agent.state()}, agent.timestep)
-
-    if agent.timestep == 0:
-        opened.log(0, **_figures(evaluate(agent, twin)))  # where it starts from
-    remaining = config.n_timesteps - agent.timestep
-    if remaining > 0:
-        every = math.gcd(config.eval_freq, config.save_freq)
-        agent.learn(remaining, note, config.progress, callback_every=every)
+    try:
+        _learn(agent, twin, opened, config)
+    except KeyboardInterrupt:
+        print(f"\ntake it up again with: rltk train --resume {shlex.quote(str(opened.folder))}", file=sys.stderr)
+        raise
     evaluation = evaluate(agent, twin)
     evaluation.save(opened.folder / "evaluation.json")
-    written = draw_run(agent, world, config.env_kwargs, opened.folder, config.seed)
-    return evaluation, opened.folder, written
+    return evaluation, opened.folder, draw_run(agent, evaluation, opened.folder, env_id=world, options=options)
+
+
+def _learn(agent: TabularLearner, twin: object, opened: Run, config: Train) -> None:
+    """Learn up to `n_timesteps`, stopping at each step where the log or a checkpoint is due."""
+    total = config.n_timesteps
+    bar = ProgressBar(total, agent.name, start=min(agent.timestep, total)) if config.progress else None
+
+    def note(progress: Progress) -> None:
+        now, last = progress.timestep, progress.timestep == total
+        if bar is not None:
+            bar.update(now)
+        if last or now % config.eval_freq == 0:
+            opened.log(now, **progress.metrics, **_figures(evaluate(agent, twin)))
+        if last or now % config.save_freq == 0:
+            opened.checkpoint({"config": agent.config(), "agent": agent.state()}, now)
+
+    try:
+        if agent.timestep == 0:
+            opened.log(0, **_figures(evaluate(agent, twin)))  # where it starts from
+        while agent.timestep < total:
+            due = min(
+                total, *(agent.timestep // every * every + every for every in (config.eval_freq, config.save_freq))
+            )
+            agent.learn(due - agent.timestep, note, callback_every=_TICK[agent.backend])
+    finally:
+        if bar is not None:
+            bar.close()
 
 
 def _figures(evaluation: Evaluation) -> dict[str, float]:

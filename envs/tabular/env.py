@@ -1,6 +1,7 @@
 """Any MDP as a Gymnasium environment whose simulator draws from exactly its T and pays exactly its R."""
 
 import copy
+import inspect
 from operator import index
 from typing import Any
 
@@ -51,7 +52,9 @@ class TabularEnv(gym.Env[Any, int]):
         view_size: int = 7,
         max_episode_steps: int | None = None,
         render_mode: str | None = None,
+        **unknown: Any,
     ) -> None:
+        check_arguments(TabularEnv, self, mdp, unknown)
         if render_mode is not None and render_mode not in RENDER_MODES:
             raise ArgumentError(f"render_mode is None or one of {', '.join(RENDER_MODES)}; found {render_mode!r}")
         self.render_mode = render_mode
@@ -204,6 +207,30 @@ class TabularEnv(gym.Env[Any, int]):
         for name, value in self.__dict__.items():
             twin.__dict__[name] = copy.deepcopy(value, memo)
         return twin
+
+
+def check_arguments(base: type, env: Any, mdp: Any, unknown: dict[str, Any]) -> None:
+    """ArgumentError for what `base` was given without knowing it, with the options that `env`'s class has, and for an
+    `mdp` that is none."""
+    if unknown:
+        family = type(env).__mro__[: type(env).__mro__.index(base) + 1]
+        named = {
+            name: None
+            for member in family
+            if "__init__" in vars(member)
+            for name, parameter in list(inspect.signature(vars(member)["__init__"]).parameters.items())[1:]
+            if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        }
+        # A class of its own world brings these two itself.
+        known = [name for name in named if type(env) is base or name not in ("mdp", "layout")]
+        raise ArgumentError(
+            f"{type(env).__name__} has no option {', '.join(map(repr, unknown))}; its options are {', '.join(known)}"
+        )
+    if not isinstance(mdp, MDP):
+        raise ArgumentError(
+            f"mdp: an rltk.MDP, such as MDP.from_moves or MDP.from_env makes; found {type(mdp).__name__} {mdp!r}. "
+            "The world of a map is GridWorldEnv(map)"
+        )
 
 
 def checked_limit(limit: int | None) -> int | None:

@@ -7,7 +7,7 @@
 | `coords` | MultiDiscrete | the state's coordinates: row and column, and what else it is made of |
 | `symbolic` | Box (H, W, C) uint8 | channel 0 the kind of cell, 1 the bits of what stands there, 2 thin walls if any |
 | `egocentric` | Box (view_size, view_size, C) uint8 | the window of `symbolic` about the agent; outside is wall |
-| `rgb` | Box (8 H, 8 W, 3) uint8 | the painted picture |
+| `rgb` | Box (c H, c W, 3) uint8 | the painted picture; a cell has c = max(8, ceil(36 / min(H, W))) pixels a side |
 
 All states' observations are kept in one table where they fit, so that a step costs a gather.
 """
@@ -23,7 +23,8 @@ from rltk.envs.tabular.layout import Layout
 from rltk.errors import ArgumentError, SizeError, UnknownNameError
 
 MODES = ("index", "onehot", "coords", "symbolic", "egocentric", "rgb")
-RGB_CELL = 8  # pixels
+RGB_CELL = 8  # pixels a side of a cell, at least
+RGB_SIDE = 36  # pixels a side of a picture, at least: fewer are too few for Stable-Baselines3's CnnPolicy
 TABLE_LIMIT = 64 * 2**20  # bytes for the table of all states' observations
 OBSERVATION_LIMIT = 16 * 2**20  # bytes for one observation
 BATCH_LIMIT = 8 * 2**30  # bytes for one call of `of`
@@ -130,11 +131,16 @@ class Observations:
         if self._painter is None:
             from rltk.drawing import Painter
 
-            self._painter = Painter(self._layout.shape, RGB_CELL)
+            self._painter = Painter(self._layout.shape, rgb_cell(self._layout.shape))
         out = np.empty((states.size, *self.space.shape), dtype=np.uint8)  # type: ignore[misc]
         for i, state in enumerate(states):
             out[i] = self._painter.paint(self._layout.scene(int(state)))
         return out
+
+
+def rgb_cell(shape: tuple[int, int]) -> int:
+    """The side in pixels of a cell in the `rgb` observation of a map of this shape."""
+    return max(RGB_CELL, -(-RGB_SIDE // min(shape)))
 
 
 def _size(layout: Layout, mode: str, view_size: int) -> tuple[int, tuple[int, ...]]:
@@ -147,7 +153,7 @@ def _size(layout: Layout, mode: str, view_size: int) -> tuple[int, tuple[int, ..
         "coords": (8, (len(layout.sizes),)),
         "symbolic": (1, (height, width, channels)),
         "egocentric": (1, (view_size, view_size, channels)),
-        "rgb": (1, (RGB_CELL * height, RGB_CELL * width, 3)),
+        "rgb": (1, (rgb_cell(layout.shape) * height, rgb_cell(layout.shape) * width, 3)),
     }
     itemsize, shape = sizes[mode]
     return itemsize * int(np.prod(shape, dtype=object)), shape

@@ -17,7 +17,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from rltk.envs.tabular.env import TabularEnv, checked_layout, checked_limit
+from rltk.envs.tabular.env import TabularEnv, check_arguments, checked_layout, checked_limit
 from rltk.envs.tabular.layout import Layout
 from rltk.envs.tabular.observations import Observations
 from rltk.envs.tabular.state import check_range, check_stream, checked_state
@@ -95,7 +95,9 @@ class TabularVectorEnv(VectorEnv[Any, Any, Any]):
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         copy: bool = True,
         render_mode: str | None = None,
+        **unknown: Any,
     ) -> None:
+        check_arguments(TabularVectorEnv, self, mdp, unknown)
         if isinstance(num_envs, bool) or not isinstance(num_envs, int | np.integer) or num_envs < 1:
             raise ArgumentError(f"num_envs is a positive number of environments; found {num_envs!r}")
         if render_mode not in (None, "rgb_array"):

@@ -69,6 +69,7 @@ def learning_curve(
         interquartile mean, with its 95% bootstrap interval as a band.
     ylabel: what the values are, with their unit or criterion. caption: small words below; the seeds are added to it.
     log: a logarithmic axis, for suboptimality that falls by decades; values up to 0 leave a gap there.
+    An infinite value leaves a gap; the points beside gaps are marked, since a line alone would not show a single one.
     Raises ArgumentError or SizeError where steps and values do not match.
     """
     if not curves:
@@ -79,17 +80,24 @@ def learning_curve(
         axes = figure.add_subplot()
         for index, (name, (steps, values)) in enumerate(checked.items()):
             colour = _unit(_LINES[index % len(_LINES)])
-            middle, low, high = statistics.band(values)
+            with np.errstate(invalid="ignore"):  # infinite values of several seeds have no mean, which is a gap too
+                middle, low, high = (np.where(np.isfinite(line), line, np.nan) for line in statistics.band(values))
+            gaps = bool(np.isnan(middle).any())
             if log:
                 middle, low, high = (np.where(line > 0, line, np.nan) for line in (middle, low, high))
             dashes = _DASHES[index // len(_LINES) % len(_DASHES)]
-            marker = "o" if len(steps) == 1 else ""
-            axes.plot(steps, middle, color=colour, linestyle=dashes, linewidth=1.6, marker=marker, label=name)
+            marker = "o" if len(steps) == 1 or gaps else ""
+            looks = {"linewidth": 1.6, "marker": marker, "markersize": 4 if gaps else 6, "label": name}
+            axes.plot(steps, middle, color=colour, linestyle=dashes, **looks)
             if len(values) > 1:
                 axes.fill_between(steps, low, high, color=colour, alpha=0.2, linewidth=0)
         if log:
             axes.set_yscale("log")
         axes.margins(x=0)
+        first = min(steps.min() for steps, _ in checked.values())
+        last = max(steps.max() for steps, _ in checked.values())
+        if first < last:
+            axes.set_xlim(first, last)  # a gap at an end is part of the curve
         if optimum is not None and not (log and optimum <= 0):
             _draw_optimum(axes, optimum, optimum_name)
         _finish_curve(axes, ylabel, xlabel, title)

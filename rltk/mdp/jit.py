@@ -50,7 +50,7 @@ class _KernelCache(FunctionCache):
         return signature, codegen.magic_tuple(), tuple(_name(cell.cell_contents) for cell in cells)
 
 
-def _name(value: Any) -> str:
+def _name(value: Any, above: tuple[Any, ...] = ()) -> str:
     """What tells `value`, which a kernel closes over, from any other, the same in every process."""
     function = getattr(value, "py_func", value)
     if code := getattr(function, "__code__", None):
@@ -58,12 +58,26 @@ def _name(value: Any) -> str:
         inner = ", ".join(_name(cell.cell_contents) for cell in function.__closure__ or ())
         constants = [constant for constant in code.co_consts if not hasattr(constant, "co_code")]
         body = hashlib.sha256(code.co_code + repr(constants).encode()).hexdigest()[:16]
-        return f"{function.__module__}.{function.__qualname__}:{code.co_firstlineno}:{body}({inner})"
+        name = f"{function.__module__}.{function.__qualname__}:{code.co_firstlineno}:{body}({inner})"
+        return name if code in above or _is_ours(code) else name + _globals(function, (*above, code))
     if isinstance(value, np.ndarray):  # repr leaves out the middle of a long array
         return f"{value.dtype}{value.shape}{hashlib.sha256(value.tobytes()).hexdigest()}"
     if isinstance(value, tuple):
-        return f"({', '.join(map(_name, value))})"
-    return repr(value)
+        return f"({', '.join(_name(item, above) for item in value)})"
+    text = repr(value)
+    return text if " at 0x" not in text else f"{type(value).__module__}.{type(value).__qualname__}"
+
+
+def _is_ours(code: Any) -> bool:
+    """Whether the folder of our own kernels is named after this code's source already."""
+    source = Path(code.co_filename).resolve()
+    return any(source.is_relative_to(PACKAGE / name) for name in FOLDERS)
+
+
+def _globals(function: Any, above: tuple[Any, ...]) -> str:
+    """What a user's kernel takes from its module: constants, and the kernels that it calls."""
+    names = (name for name in function.__code__.co_names if name in function.__globals__)
+    return "".join(f"|{name}={_name(function.__globals__[name], above)}" for name in names)
 
 
 def cache_root() -> Path:

@@ -65,8 +65,8 @@ def test_gymnasium_checker_by_mode(name, mode):
 def test_stable_baselines_checker(name, mode):
     from stable_baselines3.common.env_checker import check_env as check
 
-    # Its warnings are advice on images: that 32 pixels are few, that small codes are no image.
-    check(make(name, observation=mode), warn=mode in ("index", "onehot", "coords"), skip_render_check=True)
+    # Its warnings are advice on images: that small codes are no image.
+    check(make(name, observation=mode), warn=mode not in ("symbolic", "egocentric"), skip_render_check=True)
 
 
 # The model
@@ -241,6 +241,13 @@ def test_unknown_options_are_named(name):
         make(name, observation="pixels")
     with pytest.raises(ArgumentError, match="render_mode"):
         TabularEnv(make(name).mdp(), render_mode="ansi")
+
+
+@every_id
+def test_options_that_there_are_not_are_listed(name):
+    for maker in (gym.make, gym.make_vec):
+        with pytest.raises(ArgumentError, match=r"no option 'slipp'; its options are .*observation.*render_mode"):
+            maker(name, slipp=0.1)
 
 
 # Observations

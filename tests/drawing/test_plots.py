@@ -84,6 +84,17 @@ def test_one_seed_has_no_band_and_a_logarithm_leaves_gaps():
     pixels(learning_curve({"a": ([0, 1], [0.0, 0.0])}, log=True))
 
 
+def test_an_infinite_value_leaves_a_gap_and_the_steps_stay():
+    figure = learning_curve({"a": ([0, 1, 2, 3], [-np.inf, 0.1, np.inf, -np.inf])}, optimum=0.5)
+    axes = figure.axes[0]
+    np.testing.assert_array_equal(axes.lines[0].get_ydata(), [np.nan, 0.1, np.nan, np.nan])
+    assert axes.lines[0].get_marker() == "o"  # a line alone does not show a single point
+    assert axes.get_xlim() == (0, 3)
+    assert pixels(figure).min() < 50
+    pixels(learning_curve({"a": ([0, 1], [-np.inf, -np.inf])}))
+    pixels(learning_curve({"a": ([0, 1], [[-np.inf, 1], [np.inf, 2], [0, 3]])}))
+
+
 @pytest.mark.parametrize(
     ("curves", "kind"),
     [

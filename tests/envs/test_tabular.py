@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rltk.drawing import Cell
-from rltk.envs import Layout, TabularEnv, TabularVectorEnv
+from rltk.envs import GridWorldEnv, Layout, TabularEnv, TabularVectorEnv, TaxiEnv
 from rltk.envs.tabular import Observations
 from rltk.errors import ArgumentError, DisplayError, SizeError, UnknownNameError
 from rltk.mdp import MDP
@@ -154,6 +154,34 @@ def test_an_absurd_observation_is_refused_with_its_size():
 def test_unknown_modes_are_listed():
     with pytest.raises(UnknownNameError, match="index, onehot, coords, symbolic, egocentric, rgb"):
         TabularVectorEnv(chain(), 2, observation="text")
+
+
+@pytest.mark.parametrize("kind", [TabularEnv, TabularVectorEnv])
+def test_what_is_no_mdp_is_refused(kind):
+    for wrong in ("x", 3, None):
+        with pytest.raises(ArgumentError, match=r"mdp: an rltk\.MDP.*found"):
+            kind(wrong)
+
+
+def test_unknown_options_come_with_those_there_are():
+    with pytest.raises(ArgumentError, match=r"TaxiEnv has no option 'slip'; its options are observation, view_size"):
+        TaxiEnv(slip=0.1)
+    with pytest.raises(ArgumentError, match=r"no option 'a', 'b'; its options are map, slip, max_episode_steps"):
+        GridWorldEnv(a=1, b=2)
+    with pytest.raises(ArgumentError, match=r"no option 'seed'; its options are mdp, num_envs, layout"):
+        TabularVectorEnv(chain(), seed=1)
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "cell"), [(4, 4, 9), (3, 4, 12), (1, 7, 36), (5, 5, 8), (8, 8, 8), (2, 9, 18)]
+)
+def test_pictures_are_large_enough_for_sb3s_cnn(rows, columns, cell):
+    """CnnPolicy wants 36 pixels a side, or more."""
+    text = "\n".join(["S" + "." * (columns - 2) + "G"] + ["." * columns] * (rows - 1)) + "\n"
+    env = GridWorldEnv(text, observation="rgb")
+    assert env.observation_space.shape == (cell * rows, cell * columns, 3)
+    assert min(env.observation_space.shape[:2]) >= 36
+    assert env.reset(seed=0)[0].shape == env.observation_space.shape
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ class Corridor(gym.Env):
     action_space = gym.spaces.Discrete(2)
 
     def __init__(self, wrong=None, slip=0.25):
-        self.wrong, self.s = wrong, 0
+        self.wrong, self.s, self.steps = wrong, 0, 0
         self.P = {s: {a: self.outcomes(s, a, slip) for a in (0, 1)} for s in range(4)}
         self.initial_state_distrib = np.array([0.5, 0.5, 0, 0])
 
@@ -36,7 +36,8 @@ class Corridor(gym.Env):
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
-        self.s = int(self.np_random.random() < 0.5)
+        self.steps = 0
+        self.s = int(self.np_random.random() < (0.9 if self.wrong == "starts" else 0.5))
         if self.wrong == "start":
             self.s = 2
         return (np.eye(4)[self.s] if self.wrong == "observation" else self.s), {}
@@ -44,7 +45,8 @@ class Corridor(gym.Env):
     def step(self, action):
         row = self.P[self.s][int(action)]
         u = self.np_random.random()
-        _, t, r, done = row[0] if u < row[0][0] else row[-1]
+        often = row[-1 if self.wrong == "odds" else 0][0]
+        _, t, r, done = row[0] if u < often else row[-1]
         if self.wrong == "reward" and (self.s, action) == (2, 1):
             r += 0.5
         if self.wrong == "outcome" and (self.s, action) == (0, 0):
@@ -52,7 +54,8 @@ class Corridor(gym.Env):
         if self.wrong == "ending" and t == 3:
             done = False
         self.s = t
-        return t, r, done, False, {}
+        self.steps += 1
+        return t, r, done, self.wrong == "limit" and self.steps >= 200, {}
 
 
 class Unchanged(gym.ObservationWrapper):
@@ -132,6 +135,95 @@ def test_starts_and_observations_are_checked_too():
     assert "needs the state's number as observation" in model_of(Corridor("observation"))[2]
 
 
+def test_probabilities_are_checked():
+    """The right outcomes, the first with the probability of the last; starts at 0.9 where the table says 0.5."""
+    reason = model_of(Corridor("odds"))[2]
+    assert "is not what it does" in reason
+    assert "too often or too seldom" in reason
+    assert "it starts in state" in model_of(Corridor("starts"))[2]
+    assert model_of(Corridor("odds", slip=0.5))[0] is not None
+
+
+class Ring(gym.Env):
+    """500 states in a ring, two actions; P says `told`, step slips with `done`."""
+
+    observation_space = gym.spaces.Discrete(500)
+    action_space = gym.spaces.Discrete(2)
+    initial_state_distrib = np.full(500, 1 / 500)
+
+    def __init__(self, told, done):
+        self.done, self.s = done, 0
+        self.P = {
+            s: {a: [(1 - told, (s + 1 + a) % 500, 0.0, False), (told, s, -1.0, False)] for a in (0, 1)}
+            for s in range(500)
+        }
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.s = int(self.np_random.integers(500))
+        return self.s, {}
+
+    def step(self, action):
+        slips = self.np_random.random() < self.done
+        self.s = self.s if slips else (self.s + 1 + int(action)) % 500
+        return self.s, -float(slips), False, False, {}
+
+
+def test_a_large_tables_wrong_slip_shows_over_all_rows():
+    """A dozen draws a row say little about any one of 1,000 rows; together they tell 0.15 from 0.1."""
+    assert model_of(Ring(0.1, 0.1))[0] is not None
+    assert model_of(Ring(0.002, 0.002))[0] is not None  # outcomes that are expected less than once
+    assert "outcomes of probability" in model_of(Ring(0.1, 0.15))[2]
+
+
+def test_a_true_table_is_never_refused_by_chance(monkeypatch):
+    """At the level used, one in a million: 300 differently seeded true tables pass at a level of one in a thousand."""
+    monkeypatch.setattr("rltk.mdp.environments._FALSE_ALARM", 1e-3)
+    monkeypatch.setattr("rltk.mdp.environments._RANDOM_DRAWS", 500)
+    monkeypatch.setattr("rltk.mdp.environments._LONG_EPISODE", 0)
+    monkeypatch.setattr("rltk.mdp.environments._CHECKED_PAIRS", 60)
+    refused = [slip for slip in np.linspace(0.001, 0.999, 300) if model_of(Corridor(slip=slip))[0] is None]
+    assert len(refused) <= 3
+
+
+def test_a_table_without_its_starts_is_refused():
+    """A uniform start would be a guess; without the check it is taken."""
+    env = Corridor()
+    del env.initial_state_distrib
+    assert "set `initial_state_distrib`" in model_of(env)[2]
+    assert MDP.from_env(env, check=False).start.tolist() == [0.25] * 4
+
+
+def test_a_time_limit_inside_step_is_refused():
+    """The model can't see it; as a TimeLimit it is known."""
+    assert "TimeLimit" in model_of(Corridor("limit"))[2]
+    assert model_of(wrappers.TimeLimit(Corridor(), 200))[1] == 200
+
+
+def test_a_table_changed_in_place_is_read_again():
+    """The same table gives the same MDP; rewards a hundred times as large, or other starts, give another one."""
+    env = gym.make("FrozenLake-v1", is_slippery=False)
+    table = env.unwrapped.P
+    before = model_of(env)[0]
+    assert model_of(env)[0] is before
+    for rows in table.values():
+        for a, outcomes in rows.items():
+            rows[a] = [(p, s, 100 * r, done) for p, s, r, done in outcomes]
+    after = model_of(env)[0]
+    assert env.unwrapped.P is table
+    assert after.reward.max() == 100 * before.reward.max() == 100
+    env.unwrapped.initial_state_distrib = np.roll(env.unwrapped.initial_state_distrib, 1)
+    assert model_of(env)[0].start.tolist() == [0.0, 1.0] + [0.0] * 14
+
+
+def test_a_table_changed_in_place_is_checked_again():
+    """Rewards that `step` does not pay are refused, though the table before them was not."""
+    env = Ring(0.1, 0.1)
+    assert model_of(env)[0] is not None
+    env.P[3][0][0] = (0.9, 4, 5.0, False)
+    assert "from state 3, action 0" in model_of(env)[2]
+
+
 def test_a_table_that_is_no_mdp_is_refused():
     """Rows of 0.99, or outcomes of three entries: the reason is the table's fault, with state and action."""
     env = Corridor()
@@ -166,11 +258,22 @@ def test_an_environments_own_model_comes_first():
     assert model_of(Own("yes")) == (None, None, "this level has no model")
 
 
-@pytest.mark.parametrize(("name", "size"), [("FrozenLake-v1", 16), ("CliffWalking-v1", 48), ("Taxi-v4", 500)])
-def test_gymnasiums_tables_are_what_they_do(name, size):
+@pytest.mark.parametrize(
+    ("name", "options", "size"),
+    [
+        ("FrozenLake-v1", {}, 16),
+        ("FrozenLake-v1", {"is_slippery": False}, 16),
+        ("FrozenLake8x8-v1", {}, 64),
+        ("CliffWalking-v1", {}, 48),
+        ("CliffWalking-v1", {"is_slippery": True}, 48),
+        ("Taxi-v4", {}, 500),
+        ("Taxi-v4", {"is_rainy": True}, 500),
+    ],
+)
+def test_gymnasiums_tables_are_what_they_do(name, options, size):
     """Gymnasium's own three tables pass the check; the caller's environment keeps its state and its random numbers,
     and the model is made once."""
-    env = gym.make(name)
+    env = gym.make(name, **options)
     env.reset(seed=4)
     inner = env.unwrapped
     state, stream = inner.s, copy.deepcopy(inner.np_random.bit_generator.state)
@@ -181,8 +284,8 @@ def test_gymnasiums_tables_are_what_they_do(name, size):
     assert inner.s == state
     assert inner.np_random.bit_generator.state == stream
     assert model_of(env)[0] is mdp
-    inner.P = copy.deepcopy(inner.P)  # another table is another model
-    assert model_of(env)[0] is not mdp
+    inner.P = copy.deepcopy(inner.P)  # another table that says the same
+    assert model_of(env)[0] is mdp
 
 
 def test_frozen_lakes_optimum():

@@ -9,11 +9,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import ClassVar
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
+from rltk.agents.tabular import TabularLearner
 from rltk.runs import latest_checkpoint, read_log
+from rltk.scripts import pictures
 from rltk.scripts.cli import COMMANDS, main
 
 FAST = ["--n-timesteps", "20000", "--eval-freq", "5000", "--save-freq", "10000", "--progress", "False"]
@@ -50,10 +54,19 @@ def test_an_unknown_command_is_refused_with_the_list(capsys):
         (["train", "--algo", "sarsa-max"], "q-learning"),
         (["train", "--gamma", "1.2"], "gamma"),
         (["train", "--n-timesteps", "0"], "n_timesteps"),
+        (["train", "--alpha", "3"], "alpha is a number in [0, 1]"),
+        (["train", "--alpha-end", "-0.1"], "alpha_end"),
+        (["train", "--epsilon", "5"], "epsilon is a number in [0, 1]"),
+        (["train", "--epsilon-end", "-3"], "epsilon_end"),
+        (["train", "--epsilon", "nan"], "epsilon"),
         (["train", "--env", "CartPole-v1"], "Discrete"),
         (["train", "--env-kwargs", "slop", "0.1"], "slop"),
         (["plan", "--env", "CartPole-v1"], "model"),
         (["plan", "--method", "guess"], "policy-iteration"),
+        (["plan", "--gamma", "1.2"], "gamma"),
+        (["plan", "--tolerance", "0"], "tolerance"),
+        (["plan", "--picture", "values.docx"], ".png"),
+        (["plan", "--env", "FrozenLake-v1", "--picture", "values.png"], "scene"),
         (["plan", "--env", "rltk/Maze-v0", "--env-kwargs", "size", "100000"], "GiB"),
         (["evaluate", "--run", "nowhere"], "rltk train"),
         (["train", "--resume", "nowhere"], "nowhere"),
@@ -63,9 +76,11 @@ def test_wrong_input_is_told_in_words_and_leaves_nothing(arguments, says, tmp_pa
     """A typed error of a few lines, exit status 2, and no folder half made."""
     monkeypatch.chdir(tmp_path)
     assert main(arguments) == 2
-    told = capsys.readouterr().err
+    written = capsys.readouterr()
+    told = written.err
     assert says in told
     assert "Traceback" not in told
+    assert not written.out  # a setting is checked before anything is reported
     assert max(map(len, told.splitlines())) <= 80 or "nowhere" in told
     assert not list(tmp_path.iterdir())
 
@@ -138,6 +153,108 @@ def final_table(folder) -> np.ndarray:
     return latest_checkpoint(folder / "checkpoints").state["agent"]["agent"]["q"]
 
 
+def test_a_map_given_as_an_option_is_kept_too(tmp_path, capsys):
+    """A run started with `--env-kwargs map k.map` outlives that file: it is resumed, graded and watched without it."""
+    path = tmp_path / "k.map"
+    path.write_text("#####\n#S.G#\n#####\n")
+    options = ["--env", "rltk/GridWorld-v0", "--env-kwargs", "map", str(path), "slip", "0.1"]
+    (folder,) = train(tmp_path / "runs", *options)
+    assert (folder / "world.map").read_bytes() == path.read_bytes()
+    path.unlink()
+    assert main(["train", "--resume", str(folder), "--progress", "False"]) == 0
+    assert main(["evaluate", "--run", str(folder)]) == 0
+    assert "suboptimality" in capsys.readouterr().out
+
+
+def test_returns_without_end_are_left_out_of_the_picture(tmp_path, monkeypatch):
+    """With gamma 1 an agent that walks for ever has the return -inf, and an optimum may be infinite too: gaps."""
+    captions = []
+    curve = pictures.learning_curve
+    monkeypatch.setattr(pictures, "learning_curve", lambda *a, **k: captions.append(k) or curve(*a, **k))
+    lost = tmp_path / "lost.map"
+    lost.write_text("######\n#S.#G#\n######\n---\n[rewards]\nstep = -1.0\n")
+    for env in ("rltk/SuttonBarto5x5-v0", str(lost)):
+        (folder,) = train(tmp_path / Path(env).stem, "--env", env, "--gamma", "1")
+        values = [row["value"] for row in read_log(folder / "log.jsonl")]
+        missing = int((~np.isfinite(values)).sum())
+        said = captions[-1]
+        assert (folder / "learning_curve.png").stat().st_size > 1000
+        assert missing > 0
+        assert f"{missing} points infinite or undefined: not drawn" in said["caption"].replace("point ", "points ")
+        assert said["ylabel"] == "exact return"
+        assert "greedy policy" in said["caption"]
+        assert said["optimum"] is None
+
+
+class Blind(gym.Env):
+    """Two rooms and a door, without a model and without pictures."""
+
+    metadata: ClassVar = {"render_modes": []}
+    observation_space, action_space = gym.spaces.Discrete(3), gym.spaces.Discrete(2)
+
+    def __init__(self, render_mode=None):
+        assert render_mode is None
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.room = 0
+        return self.room, {}
+
+    def step(self, action):
+        self.room = min(self.room + int(action), 2)
+        return self.room, float(action) - 0.1, self.room == 2, False, {}
+
+
+def test_an_environment_without_pictures_is_trained_without_a_film(tmp_path, capsys, monkeypatch):
+    """Its run ends well, says why there is no film, and its curve says that its returns are sampled."""
+    labels = []
+    curve = pictures.learning_curve
+    monkeypatch.setattr(pictures, "learning_curve", lambda *a, **k: labels.append(k["ylabel"]) or curve(*a, **k))
+    gym.register("Blind-v0", Blind, max_episode_steps=20)
+    try:
+        (folder,) = train(tmp_path, "--env", "Blind-v0")
+    finally:
+        del gym.registry["Blind-v0"]
+    told = capsys.readouterr()
+    assert "no film" in told.err
+    assert "episode.gif" not in told.out
+    assert labels == ["sampled return"]
+    assert not (folder / "episode.gif").exists()
+    assert (folder / "learning_curve.png").exists()
+
+
+def test_figures_and_checkpoints_are_due_at_their_own_steps(tmp_path, monkeypatch):
+    """Frequencies without a common divisor call back only where one is due, and the last step is always there."""
+    asked = []
+    learn = TabularLearner.learn
+
+    def counted(self, total_timesteps, *more, **named):
+        asked.append(total_timesteps)
+        return learn(self, total_timesteps, *more, **named)
+
+    monkeypatch.setattr(TabularLearner, "learn", counted)
+    (folder,) = train(tmp_path, "--eval-freq", "9999", "--save-freq", "10000")
+    assert [row["timestep"] for row in read_log(folder / "log.jsonl")] == [0, 9999, 19998, 20000]
+    assert asked == [9999, 1, 9998, 2]
+
+
+def test_an_interrupted_run_tells_how_to_go_on(tmp_path, capsys, monkeypatch):
+    """Ctrl-C: status 130 and the command, which works; other options beside it are named as ignored."""
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TabularLearner, "learn", interrupt)
+        assert main(["train", "--root", str(tmp_path), *FAST]) == 130
+    (folder,) = tmp_path.iterdir()
+    assert f"rltk train --resume {folder}" in capsys.readouterr().err
+    assert main(["train", "--resume", str(folder), "--progress", "False", "--alpha-end", "0.3"]) == 0
+    told = capsys.readouterr().err
+    assert "ignored: --alpha-end\n" in told
+    assert json.loads((folder / "config.json").read_text())["config"]["alpha_end"] == 0.001
+
+
 @pytest.mark.parametrize("env", ["rltk/FourRooms-v0", "FrozenLake-v1"])
 def test_a_killed_run_goes_on_with_the_same_bits(env, tmp_path):
     """SIGKILL at random moments, resume each time: table and log end as those of a run that was never killed."""
@@ -147,26 +264,21 @@ def test_a_killed_run_goes_on_with_the_same_bits(env, tmp_path):
     (whole,) = train(tmp_path / "whole", *options)
 
     command = [sys.executable, "-m", "rltk.scripts.cli", "train"]
-    root, waits, kills = tmp_path / "killed", random.Random(0), 0
+    root, waits, reached = tmp_path / "killed", random.Random(0), [0]
     arguments = ["--root", str(root), *options]
-    for attempt in range(40):
+    for _ in range(3):
         process = subprocess.Popen([*command, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        began = time.monotonic()
-        while (
-            process.poll() is None and not list(root.glob("*/checkpoints/*-step-*")) and time.monotonic() < began + 60
-        ):
-            time.sleep(0.01)
-        if attempt < 3:
-            time.sleep(waits.uniform(0, 0.4))
-            if process.poll() is None:
-                os.kill(process.pid, signal.SIGKILL)
-                kills += 1
-        if process.wait(timeout=120) == 0:
-            break
+        seen, began = set(root.glob("*/checkpoints/*-step-*")), time.monotonic()
+        while not set(root.glob("*/checkpoints/*-step-*")) - seen and time.monotonic() < began + 60:
+            time.sleep(0.001)
+        time.sleep(waits.uniform(0, 0.03))  # a checkpoint comes every few hundredths of a second
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait(timeout=60)
         (folder,) = root.iterdir()
+        reached.append(latest_checkpoint(folder / "checkpoints").step)
+        assert reached[-2] < reached[-1] < int(steps)  # it was killed while it learnt, further on each time
         arguments = ["--resume", str(folder), "--progress", "False"]
-    (folder,) = root.iterdir()
-    assert kills > 0
+    assert subprocess.run([*command, *arguments], capture_output=True, timeout=120).returncode == 0
     assert final_table(folder).tobytes() == final_table(whole).tobytes()
     clocked = ("time", "time/fps")
     rows = [
