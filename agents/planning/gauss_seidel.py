@@ -25,6 +25,7 @@ from rltk.agents.planning.bounds import Certifier
 from rltk.agents.planning.ordering import BLOCK, goal_first
 from rltk.agents.planning.patterns import find_patterns
 from rltk.agents.planning.planner import Planner, Report
+from rltk.agents.planning.value_iteration import iterate
 from rltk.errors import ArgumentError
 from rltk.mdp import MDP, jit
 
@@ -52,7 +53,9 @@ class GaussSeidel(Planner):
         pattern = patterns.pattern[order.state]
         certifier = Certifier(mdp, gamma)
         window = window_kernel(successors.shape[1], mdp.n_actions)
-        placed = np.zeros(mdp.n_states)
+        # From below: values then travel outwards from where episodes end, once. From above, each state would first have
+        # to find out in many small steps that its neighbours are no better, and a far goal would take for ever.
+        placed = np.full(mdp.n_states, min(float(mdp.form.reward.min(initial=0.0)), 0.0) / (1 - gamma))
         active = np.ones(order.level_end.size, dtype=np.bool_)
         threshold = 1.6 * self.tolerance * (1 - gamma) / max(gamma, 1e-3)
         blocks, allowed = 0, self.max_sweeps * active.size
@@ -65,7 +68,12 @@ class GaussSeidel(Planner):
             half_width = certifier.shift(value, backup).half_width
             report(blocks // active.size, half_width)
             stuck = threshold <= 4 * certifier.rounding(value)
-            if half_width <= self.tolerance or stuck or blocks >= allowed:
+            if half_width <= self.tolerance or blocks >= allowed:
+                break
+            if stuck:  # the threshold can't tell change from rounding any more: ordinary sweeps still can
+                left = self.max_sweeps - blocks // active.size
+                value, sweeps = iterate(certifier, value, self.tolerance, left, report)
+                blocks += sweeps * active.size
                 break
             threshold = max(threshold * min(0.9 * self.tolerance / half_width, 0.5), certifier.rounding(value))
             unsettled = np.abs(backup - value)[order.state] > threshold

@@ -6,14 +6,17 @@ Three facts make it harder than the discounted case, and each is met by a look a
   from each other, by actions that pay 0. Its states are worth the same, and at least 0.
 - A policy that never ends may have no total, or an infinite one. States from which no policy surely ends or rests are
   set apart: worth minus infinity where all they pay is negative, else left open.
-- T no longer contracts, so a small change of V says nothing about V*. Instead every step outside the resting
-  components is paid a bonus h > 0. Any U, constant and >= 0 on the components, that satisfies
+- T no longer contracts, so a small change of V says nothing about V*. Where only endings pay, the best ending is a
+  bound from above, and backups bring it down (T is monotone: V* <= U gives V* <= T U). Elsewhere, and where that is too
+  slow, every step outside the resting components is paid a bonus h > 0. Any U, constant and >= 0 on them, with
 
       U(s) >= r(s, a) + sum_s' T(s' | s, a) U(s')  with something to spare, outside the components,       (TU <= U)
 
   is above V*: a policy that goes on for ever outside them loses the spare amount infinitely often. The optimum with the
-  bonus is such a U, and lies above V* by at most h times the steps it takes. From below the exact value of a policy
-  that ends or rests, with a malus in the place of the bonus, is checked the same way.
+  bonus is such a U, and lies above V* by at most h times the steps it takes.
+
+From below stands the exact value of a policy that ends or rests, less a malus for rounding, checked the same way. The
+policy is the best one where each step costs a little more: so it comes to the end soon even where lingering is free.
 
 Source: Bertsekas and Tsitsiklis (1991), "An analysis of stochastic shortest path problems"; de Alfaro (1997), Formal
 Verification of Probabilistic Systems, on end components; Puterman (1994), chapter 7.
@@ -43,7 +46,7 @@ class Structure(NamedTuple):
 
 
 class Bonus(NamedTuple):
-    """An MDP whose steps outside the resting components pay `amount` more."""
+    """An MDP whose steps outside the resting components pay `amount` more: a malus where that is negative."""
 
     mdp: MDP
     structure: Structure
@@ -78,29 +81,111 @@ Improve = Callable[[Bonus, np.ndarray, int, Report], tuple[np.ndarray, int]]
 def solve(mdp: MDP, tolerance: float, max_sweeps: int, report: Report, improve: Improve) -> dict[str, Any]:
     """lower, upper, policy, policy_loss, sweeps and a note; `improve` is `by_sweeps` or `by_policies`."""
     structure = analyse(mdp)
-    above, below = _value_of_lost(mdp, structure)
+    outside = _value_of_lost(mdp, structure)
+    lower, policy, sweeps = _short_ways(mdp, structure, outside, tolerance, max_sweeps, report, improve)
+    upper, done = _from_the_cap(mdp, structure, outside, lower, tolerance, max_sweeps - sweeps, report)
+    sweeps += done
+    if half_width(lower, upper) > tolerance and sweeps < max_sweeps:
+        start = (lower, upper, policy, sweeps)
+        lower, upper, policy, sweeps = _with_bonus(
+            mdp, structure, outside, start, tolerance, max_sweeps, report, improve
+        )
+    known = mdp.form.resting()
+    lower[known] = upper[known] = 0.0
+    width = half_width(lower, upper)
+    note = _note(structure, width, tolerance, sweeps >= max_sweeps)
+    return {
+        "lower": lower,
+        "upper": upper,
+        "policy": policy,
+        "policy_loss": 2 * width,
+        "sweeps": sweeps,
+        "note": note,
+    }
+
+
+def _short_ways(
+    mdp: MDP, structure: Structure, outside: Any, tolerance: float, allowed: int, report: Report, improve: Improve
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """(lower, policy, sweeps): the best policy where every step costs a little more, and what it is truly worth.
+
+    The malus makes it come to the end soon where lingering would cost nothing; its loss is the malus times its steps.
+    """
+    amount = max(1e-4 * _fine(mdp, tolerance), 100 * _rounding(mdp, np.zeros(1)))
+    problem = Bonus(mdp, structure, -amount, outside[0])
+    value, sweeps = improve(problem, np.zeros(mdp.n_states), allowed, report)
+    policy = ending_policy(problem, value)
+    # Within a component steps were free so far; where it is left, the way out is to be a short one too.
+    left = (structure.component >= 0) & (value > amount + 4 * _rounding(mdp, value))
+    if left.any() and sweeps < allowed and np.isfinite(value[~structure.lost]).all():
+        component, internal = np.where(left, -1, structure.component), structure.internal & ~left[:, None]
+        problem = problem._replace(structure=Structure(component, internal, policy, structure.lost))
+        value, more = improve(problem, value, allowed - sweeps, report)
+        policy, sweeps = ending_policy(problem, value), sweeps + more
+    return _verified_below(mdp, structure, policy, outside[1], value), policy, sweeps
+
+
+def _from_the_cap(
+    mdp: MDP, structure: Structure, outside: Any, lower: np.ndarray, tolerance: float, allowed: int, report: Report
+) -> tuple[np.ndarray, int]:
+    """(upper, sweeps): where only endings pay, no state is worth more than the best ending; backups bring that down.
+
+    V* <= U gives V* = T V* <= T U, so each backup, rounded upwards, is a bound again. Infinite where steps pay.
+    """
+    upper = np.full(mdp.n_states, np.inf)
+    if (mdp.reward[~mdp.terminated] > 0).any():
+        return upper, 0
+    problem = Bonus(mdp, structure, 0.0, outside[0])
+    upper = problem.settle(np.full(mdp.n_states, max(float(mdp.reward[mdp.terminated].max(initial=0.0)), 0.0)))
+    finite = ~structure.lost
+    look, width = _FIRST_LOOK, half_width(lower[finite], upper[finite])
+    for sweep in range(1, allowed + 1):
+        if half_width(lower[finite], upper[finite]) <= 0.9 * _fine(mdp, tolerance):
+            return upper, sweep - 1
+        upper = np.minimum(upper, problem.backup(upper) + _rounding(mdp, upper))
+        if sweep == look:
+            before, width = width, half_width(lower[finite], upper[finite])
+            report(sweep, width)
+            if width > 0.9 * before and sweep > 1000:  # twice the sweeps have brought nothing: nor will more
+                return upper, sweep
+            look *= 2
+    return upper, allowed
+
+
+def _with_bonus(
+    mdp: MDP,
+    structure: Structure,
+    outside: Any,
+    start: tuple[np.ndarray, np.ndarray, np.ndarray, int],
+    tolerance: float,
+    max_sweeps: int,
+    report: Report,
+    improve: Improve,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    """(lower, upper, policy, sweeps), no worse than those of `start`: the general certificate from above."""
+    lower, upper, policy, sweeps = start
     # A bonus that is large beside what a step loses makes going round for ever look like a gain.
-    reward = np.abs(mdp.form.reward).max(initial=0.0)
-    largest = 1e-3 * (min(tolerance, 1e-3 * reward) if reward > 0 else tolerance)
+    largest = 1e-3 * _fine(mdp, tolerance)
     # Exact evaluation can do with a smaller bonus, which widens the bounds less.
     trials = [1e-2, 1.0, 1e-4, 1e-6] if improve is by_policies else [1.0, 1e-2, 1e-4, 1e-6]
-    amount, sweeps = max(largest * trials.pop(0), 100 * _rounding(mdp, np.zeros(1))), 0
+    amount = max(largest * trials.pop(0), 100 * _rounding(mdp, np.zeros(1)))
     value = np.zeros(mdp.n_states)
-    answer: dict[str, Any] = {}
-    while True:
-        problem = Bonus(mdp, structure, amount, above)
+    while sweeps < max_sweeps:
+        problem = Bonus(mdp, structure, amount, outside[0])
         value, done = improve(problem, value, max_sweeps - sweeps, report)
         sweeps += done
-        upper = _verified_above(problem, value)
-        policy = ending_policy(problem, value)
-        lower = _verified_below(mdp, structure, policy, below, value)
-        width = half_width(lower[~structure.lost], upper[~structure.lost])
-        if not answer or width < answer["width"]:
-            answer = {"lower": lower, "upper": upper, "policy": policy, "width": width}
-        report(sweeps, width)
-        if width <= tolerance or sweeps >= max_sweeps:
+        verified = _verified_above(problem, value)
+        upper = np.minimum(upper, verified)
+        other = ending_policy(problem, value)
+        reached = _verified_below(mdp, structure, other, outside[1], value)
+        found = ~structure.lost
+        if half_width(reached[found], upper[found]) < half_width(lower[found], upper[found]):
+            lower, policy = reached, other
+        report(sweeps, half_width(lower[found], upper[found]))
+        if half_width(lower[found], upper[found]) <= tolerance:
             break
-        smallest, before = 100 * _rounding(mdp, lower), amount
+        width = half_width(reached[found], verified[found])
+        smallest, before = 100 * _rounding(mdp, reached), amount
         if np.isfinite(width):
             amount = max(amount * min(0.25 * tolerance / width, 0.5), smallest)
             if before <= smallest:
@@ -111,12 +196,13 @@ def solve(mdp: MDP, tolerance: float, max_sweeps: int, report: Report, improve: 
             if amount == before:
                 break
             value = np.zeros(mdp.n_states)
-    del answer["width"]
-    known = mdp.form.resting()
-    answer["lower"][known] = answer["upper"][known] = 0.0
-    width = half_width(answer["lower"], answer["upper"])
-    note = _note(structure, width, tolerance, sweeps >= max_sweeps)
-    return {**answer, "policy_loss": 2 * width, "sweeps": sweeps, "note": note}
+    return lower, upper, policy, sweeps
+
+
+def _fine(mdp: MDP, tolerance: float) -> float:
+    """The tolerance, or what is fine beside the rewards where these are smaller still."""
+    reward = float(np.abs(mdp.form.reward).max(initial=0.0))
+    return min(tolerance, 1e-3 * reward) if reward > 0 else tolerance
 
 
 def _note(structure: Structure, width: float, tolerance: float, out_of_sweeps: bool) -> str:
@@ -160,15 +246,19 @@ def _value_of_lost(mdp: MDP, structure: Structure) -> tuple[np.ndarray, np.ndarr
 
 
 def by_sweeps(problem: Bonus, value: np.ndarray, allowed: int, report: Report) -> tuple[np.ndarray, int]:
-    """Value iteration with the bonus until a sweep changes less than half of it, or it is seen to grow for ever."""
+    """Value iteration until a sweep changes less than half the bonus, or it is seen to grow for ever.
+
+    A malus has to tell ways apart that differ by one step, so there it goes on to a hundredth of it.
+    """
     value = problem.settle(value)
-    look, mark, rate = _FIRST_LOOK, value, np.inf
+    settled = problem.amount / 2 if problem.amount > 0 else abs(problem.amount) / 100
+    look, mark, rate, swing = _FIRST_LOOK, value, np.inf, np.inf
     for sweep in range(1, allowed + 1):
         backup = problem.backup(value)
         with np.errstate(invalid="ignore"):
             change = np.abs(backup - value)
         value = backup
-        if not (change[np.isfinite(change)] > problem.amount / 2).any():
+        if not (change[np.isfinite(change)] > settled).any():
             return value, sweep
         if sweep % 64 == 0:
             report(sweep, np.inf)
@@ -177,6 +267,10 @@ def by_sweeps(problem: Bonus, value: np.ndarray, allowed: int, report: Report) -
             if rate > 0.9 * before and _grows_for_ever(problem, value, sweep // 4):
                 return np.where(problem.structure.lost, problem.outside, np.inf), sweep
             look, mark = 2 * look, value
+            # Payments that cancel swing to and fro, and a malus stills them too slowly to wait for.
+            swing, last = float(change[np.isfinite(change)].max(initial=0.0)), swing
+            if problem.amount < 0 and sweep > 2 * value.size + 1000 and swing > 0.9 * last:
+                return value, sweep
     return value, allowed
 
 
@@ -198,7 +292,7 @@ def _grows_for_ever(problem: Bonus, value: np.ndarray, sweeps: int) -> bool:
     # A component is left where that pays best; the way there costs nothing.
     inside = structure.component >= 0
     with np.errstate(invalid="ignore"):
-        leaves = inside & (q.max(axis=1) >= value - problem.amount)
+        leaves = inside & (q.max(axis=1) >= value - abs(problem.amount))
     joined, action = attract(problem.mdp.rows, structure.internal.reshape(-1), leaves)
     policy = np.where(inside & ~leaves, np.where(joined, action, structure.internal.argmax(axis=1)), policy)
     collected = _policy_value(problem, policy)[~structure.lost]
@@ -217,7 +311,7 @@ def by_policies(problem: Bonus, value: np.ndarray, allowed: int, report: Report)
         q = problem.q(value)
         now = q[states, policy]
         with np.errstate(invalid="ignore"):
-            better = q.max(axis=1) > now + problem.amount / 4
+            better = q.max(axis=1) > now + abs(problem.amount) / 4
         improved = np.where(better & np.isfinite(value), q.argmax(axis=1), policy)
         # Where all a component's ways out lose, resting is better.
         best = problem.settle(np.where(structure.lost, 0.0, value))
@@ -285,9 +379,13 @@ def ending_policy(problem: Bonus, value: np.ndarray) -> np.ndarray:
     """(S,) a policy greedy for `value` that does end or rest: among ties, actions in the order they come nearer."""
     structure, mdp = problem.structure, problem.mdp
     q = problem.q(value)
-    tie = problem.amount + 4 * _rounding(mdp, value)
+    tie = abs(problem.amount) + 4 * _rounding(mdp, value)
+    # A malus tells short ways from long ones: then only what is truly best will do, for lingering costs but a malus.
+    best = np.where(structure.internal, -np.inf, q).max(axis=1)
+    near = best - 4 * _rounding(mdp, value) if problem.amount < 0 else value - tie
     with np.errstate(invalid="ignore"):
-        greedy = (q >= (value - tie)[:, None]) | structure.internal
+        target = np.where(structure.component >= 0, value - tie, near)
+        greedy = (q >= target[:, None]) | structure.internal
     resting = (structure.component >= 0) & (value <= tie)
     joined, action = attract(mdp.rows, greedy.reshape(-1), resting)
     policy = np.where(resting, structure.internal.argmax(axis=1), action)

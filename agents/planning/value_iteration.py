@@ -28,20 +28,27 @@ class ValueIteration(Planner):
     def _solve(self, mdp: MDP, report: Report) -> dict[str, Any]:
         if self.criterion.kind == "total":
             return total_reward.solve(mdp, self.tolerance, self.max_sweeps, report, total_reward.by_sweeps)
-        gamma, certifier = self.criterion.gamma, Certifier(mdp, self.criterion.gamma)
-        value = np.zeros(mdp.n_states)
-        sweeps, best, since_best = 0, np.inf, 0
-        while sweeps < self.max_sweeps:
-            backup = mdp.backup(value, gamma)
-            shift = certifier.shift(value, backup)
-            value = backup
-            sweeps += 1
-            # The last look ahead tightens the bounds by gamma once more, so this asks for nothing in vain.
-            if shift.half_width <= self.tolerance:
-                break
-            best, since_best = (shift.half_width, 0) if shift.half_width < best else (best, since_best + 1)
-            if since_best > 1000:  # rounding is all that is left
-                break
-            if sweeps % 64 == 0:
-                report(sweeps, shift.half_width)
+        certifier = Certifier(mdp, self.criterion.gamma)
+        value, sweeps = iterate(certifier, np.zeros(mdp.n_states), self.tolerance, self.max_sweeps, report)
         return {**certifier.bounds(value), "sweeps": sweeps + 1}
+
+
+def iterate(
+    certifier: Certifier, value: np.ndarray, tolerance: float, max_sweeps: int, report: Report
+) -> tuple[np.ndarray, int]:
+    """(value (S,), sweeps): backups until the bounds are within the tolerance, or only rounding is left."""
+    sweeps, best, since_best = 0, np.inf, 0
+    while sweeps < max_sweeps:
+        backup = certifier.mdp.backup(value, certifier.gamma)
+        half_width = certifier.shift(value, backup).half_width
+        value = backup
+        sweeps += 1
+        # The last look ahead tightens the bounds by gamma once more, so this asks for nothing in vain.
+        if half_width <= tolerance:
+            break
+        best, since_best = (half_width, 0) if half_width < best else (best, since_best + 1)
+        if since_best > 1000:
+            break
+        if sweeps % 64 == 0:
+            report(sweeps, half_width)
+    return value, sweeps
