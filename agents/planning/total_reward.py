@@ -140,7 +140,7 @@ def _from_the_cap(
     finite = ~structure.lost
     look, width = _FIRST_LOOK, half_width(lower[finite], upper[finite])
     for sweep in range(1, allowed + 1):
-        if half_width(lower[finite], upper[finite]) <= 0.9 * _fine(mdp, tolerance):
+        if half_width(lower[finite], upper[finite]) <= 0.01 * _fine(mdp, tolerance):
             return upper, sweep - 1
         upper = np.minimum(upper, problem.backup(upper) + _rounding(mdp, upper))
         if sweep == look:

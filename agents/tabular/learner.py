@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-import gymnasium as gym
 import numpy as np
 
 from rltk.agents.tabular.behaviour import behaviour_probabilities, epsilon_greedy
+from rltk.agents.tabular.checks import check_spaces, checked_rate, counts_episodes, observes_states
 from rltk.agents.tabular.loop import Episode, Finished, compiled_loop, gymnasium_loop
-from rltk.errors import ArgumentError, CheckpointError, LearningError, SpaceError
+from rltk.errors import ArgumentError, CheckpointError, LearningError
 from rltk.mdp import Criterion, first_best, model_of, restore_stream, stream_of, sync_time_limit
 from rltk.runs import (
     CallbackList,
@@ -56,26 +56,28 @@ class TabularLearner:
         seed: int = 0,
         backend: str = "auto",
     ) -> None:
-        _check_spaces(env, type(self).__name__)
+        check_spaces(env, type(self).__name__)
         if backend not in BACKENDS:
             raise ArgumentError(f"backend is one of {', '.join(BACKENDS)}; it is {backend!r}")
-        if not np.isfinite(initial_value):
+        if not isinstance(initial_value, int | float | np.number) or not np.isfinite(initial_value):
             raise ArgumentError(f"initial_value is a finite number; it is {initial_value!r}")
         self.env = env
         self.criterion = Criterion(gamma)
-        self.alpha = _checked_rate("alpha", alpha)
-        self.epsilon = _checked_rate("epsilon", epsilon)
+        self.alpha = checked_rate("alpha", alpha)
+        self.epsilon = checked_rate("epsilon", epsilon)
         self.initial_value = float(initial_value)
         self.streams = Streams(seed)
         self.mdp, self._time_limit, self._reason = model_of(env)
+        self._sees_states = self.mdp is not None and observes_states(env, self.mdp.n_states)
         self.backend = self._chosen_backend(backend)
         self.q = np.full((int(env.observation_space.n), int(env.action_space.n)), self.initial_value)
-        if self.mdp is not None:
+        if self.mdp is not None and self._sees_states:
             self.q[~self.mdp.available] = -np.inf
         self.timestep = 0
         self.episodes = 0
         self._episode: Episode | None = None
         self._left: dict[str, Any] | None = None  # the environment as learning left it, where it can be captured
+        self._mark = ""  # elsewhere the state of its random numbers, which shows whether anybody reset it
         self._recent: deque[tuple[float, int]] = deque(maxlen=_RECENT_EPISODES)
 
     @property
@@ -138,6 +140,8 @@ class TabularLearner:
         )
         if self._left is not None:  # whoever stepped the environment meanwhile has changed nothing for us
             self._place_env(self._left)
+        elif not self._captures and self._random_state() != self._mark:
+            self._replay()
         behaviour = self.streams.generator("behaviour")
         stream = stream_of(behaviour)
         run = self._run_compiled if self.backend == "compiled" else self._run_gymnasium
@@ -150,6 +154,7 @@ class TabularLearner:
                 "table overflowed: look at the rewards near that step, or lower alpha"
             )
         self._left = self.env.unwrapped.get_state() if self._captures else None
+        self._mark = self._random_state()
         self.timestep += count
         self.episodes += len(finished.returns)
         self._recent.extend(zip(finished.returns, finished.lengths, strict=True))
@@ -191,11 +196,13 @@ class TabularLearner:
     def _chosen_backend(self, asked: str) -> str:
         mdp, metadata = self.mdp, getattr(self.env.unwrapped, "metadata", {})
         why = self._reason if mdp is None else ""
+        if not why and not self._sees_states:
+            why = "what is observed is not the state's number"
         if not why and not metadata.get("draw_law"):
             why = "the environment does not declare the draw law"
         if not why and getattr(self.env.unwrapped, "render_mode", None) == "human":
             why = "it shows each step in a window"
-        if not why and _counts_episodes(self.env):
+        if not why and counts_episodes(self.env):
             why = "a wrapper counts its episodes"
         if asked == "compiled" and why:
             raise ArgumentError(f'backend="compiled" can\'t be used here: {why}. Use backend="auto"')
@@ -205,6 +212,7 @@ class TabularLearner:
         self._episode = Episode()
         seed = self.streams.seed("environment")
         self._episode.state = self._observe(self.env.reset(seed=seed)[0]) if self._captures else self._reset()
+        self._mark = self._random_state()
 
     def _reset(self) -> int:
         assert self._episode is not None
@@ -323,6 +331,8 @@ class TabularLearner:
         self._episode, self._left = None, None
         if "episode" in state:
             saved = state["episode"]
+            if not 0 <= int(saved["state"]) < len(self.q):
+                raise CheckpointError(f"the saved episode stands in state {saved['state']}, which is not there")
             self._episode = Episode(
                 int(saved["state"]),
                 int(saved["steps"]),
@@ -340,6 +350,10 @@ class TabularLearner:
             self._place_env(env_state)
             self._left = env_state
             return
+        self._replay()
+
+    def _replay(self) -> None:
+        assert self._episode is not None
         observation, _ = self.env.reset(seed=self._episode.seed)
         for action in self._episode.actions:
             observation, *_ = self.env.step(action + int(self.env.action_space.start))
@@ -348,6 +362,10 @@ class TabularLearner:
                 f"replaying the {len(self._episode.actions)} actions of the open episode led to observation "
                 f"{observation}, not to {self._episode.state}: the environment does not repeat itself from a seed"
             )
+        self._mark = self._random_state()
+
+    def _random_state(self) -> str:
+        return "" if self._captures else repr(self.env.unwrapped.np_random.bit_generator.state)
 
     def save(self, path: str | Path) -> Path:
         """Write the learner to the folder `path` as a checkpoint; `load` reads it back."""
@@ -366,36 +384,3 @@ class TabularLearner:
         """A new learner with the hyper-parameters that `config` gave."""
         settings = {**config, **{name: schedules.from_config(config[name]) for name in ("alpha", "epsilon")}}
         return cls(env, backend=backend, **settings)
-
-
-def _checked_rate(name: str, rate: float | Schedule) -> float | Schedule:
-    if callable(rate):
-        return rate
-    if isinstance(rate, bool) or not isinstance(rate, int | float | np.number) or not 0 <= rate <= 1:
-        raise ArgumentError(f"{name} is a number in [0, 1] or a schedule, a callable of the timestep; it is {rate!r}")
-    return float(rate)
-
-
-def _counts_episodes(env: Any) -> bool:
-    while isinstance(env, gym.Wrapper):
-        if isinstance(env, gym.wrappers.RecordEpisodeStatistics):
-            return True
-        env = env.env
-    return False
-
-
-def _check_spaces(env: Any, learner: str) -> None:
-    if isinstance(env, gym.vector.VectorEnv):
-        raise SpaceError(f"{learner} learns on one environment, not on a vector of them; use gym.make")
-    if not isinstance(env, gym.Env):
-        raise SpaceError(f"{learner} takes a Gymnasium environment, not {type(env).__name__}; make one with gym.make")
-    if not isinstance(env.observation_space, gym.spaces.Discrete):
-        raise SpaceError(
-            f"{learner} keeps a table and needs Discrete observations; this environment's are {env.observation_space}. "
-            'rltk\'s environments take observation="index"'
-        )
-    if not isinstance(env.action_space, gym.spaces.Discrete):
-        raise SpaceError(
-            f"{learner} needs Discrete actions; this environment's are {env.action_space}. For continuous actions take "
-            "Stable-Baselines3's PPO, SAC or TD3"
-        )
