@@ -136,7 +136,9 @@ def _from_the_cap(
     if (mdp.reward[~mdp.terminated] > 0).any():
         return upper, 0
     problem = Bonus(mdp, structure, 0.0, outside[0])
-    upper = problem.settle(np.full(mdp.n_states, max(float(mdp.reward[mdp.terminated].max(initial=0.0)), 0.0)))
+    # Rows are read as distributions here; what the best ending pays is widened by what rounding them may add.
+    cap = max(float(mdp.reward[mdp.terminated].max(initial=0.0)), 0.0) * (1 + 1e-12)
+    upper = problem.settle(np.full(mdp.n_states, cap))
     finite = ~structure.lost
     look, width = _FIRST_LOOK, half_width(lower[finite], upper[finite])
     for sweep in range(1, allowed + 1):
@@ -302,7 +304,10 @@ def _grows_for_ever(problem: Bonus, value: np.ndarray, sweeps: int) -> bool:
 def by_policies(problem: Bonus, value: np.ndarray, allowed: int, report: Report) -> tuple[np.ndarray, int]:
     """Policy iteration with the bonus, from a policy that ends or rests: strict improvement keeps it so."""
     structure = problem.structure
-    policy, states = structure.ending.copy(), np.arange(value.size)
+    # A few sweeps find a policy that does not linger; the values of one that does are lost in rounding.
+    guess, _ = by_sweeps(problem, value, min(allowed, 1000), report)
+    known = np.isfinite(guess[~structure.lost]).all()
+    policy, states = ending_policy(problem, guess) if known else structure.ending.copy(), np.arange(value.size)
     seen = set()  # rounding must not make the rounds circle
     for step in range(1, allowed + 1):
         seen.add(policy.tobytes())

@@ -10,7 +10,7 @@ import numpy as np
 
 from rltk.agents.tabular.behaviour import behaviour_probabilities, epsilon_greedy
 from rltk.agents.tabular.checks import check_spaces, checked_rate, counts_episodes, observes_states
-from rltk.agents.tabular.loop import Episode, Finished, compiled_loop, gymnasium_loop
+from rltk.agents.tabular.loop import Episode, Finished, compiled_loop, gymnasium_loop, row_of
 from rltk.errors import ArgumentError, CheckpointError, LearningError
 from rltk.mdp import Criterion, first_best, model_of, restore_stream, stream_of, sync_time_limit
 from rltk.runs import (
@@ -77,6 +77,7 @@ class TabularLearner:
         self.episodes = 0
         self._episode: Episode | None = None
         self._left: dict[str, Any] | None = None  # the environment as learning left it, where it can be captured
+        self._fault = ""  # what stopped learning for good
         self._mark = ""  # elsewhere the state of its random numbers, which shows whether anybody reset it
         self._recent: deque[tuple[float, int]] = deque(maxlen=_RECENT_EPISODES)
 
@@ -133,11 +134,9 @@ class TabularLearner:
         return self
 
     def _learn_piece(self, count: int) -> None:
-        rates = (
-            schedules.values(self.alpha, self.timestep, count),
-            schedules.values(self.epsilon, self.timestep, count),
-            self.gamma,
-        )
+        if self._fault:
+            raise LearningError(f"{self._fault}. Nothing more can be learnt from here; load an earlier checkpoint")
+        rates = (self._rate("alpha", count), self._rate("epsilon", count), self.gamma)
         if self._left is not None:  # whoever stepped the environment meanwhile has changed nothing for us
             self._place_env(self._left)
         elif not self._captures and self._random_state() != self._mark:
@@ -149,15 +148,24 @@ class TabularLearner:
         restore_stream(behaviour, stream)
         if finished.fault >= 0:
             step = self.timestep + finished.fault + 1
+            self._fault = f"{type(self).__name__}: the update of step {step} is not finite (NaN or infinity)"
             raise LearningError(
-                f"{type(self).__name__}: the update of step {step} is not finite (NaN or infinity). The reward or the "
-                "table overflowed: look at the rewards near that step, or lower alpha"
+                f"{self._fault}. The reward or the table overflowed: look at the rewards near that step, or lower alpha"
             )
         self._left = self.env.unwrapped.get_state() if self._captures else None
         self._mark = self._random_state()
         self.timestep += count
         self.episodes += len(finished.returns)
         self._recent.extend(zip(finished.returns, finished.lengths, strict=True))
+
+    def _rate(self, name: str, count: int) -> np.ndarray:
+        """(count,) alpha or epsilon of the coming steps, each in [0, 1]."""
+        values = schedules.values(getattr(self, name), self.timestep, count)
+        outside = np.flatnonzero((values < 0) | (values > 1))
+        if outside.size:
+            step, value = self.timestep + int(outside[0]), values[outside[0]]
+            raise ArgumentError(f"{name} at timestep {step} is {value:g}; a schedule of it stays in [0, 1]")
+        return values
 
     def _run_compiled(self, rates: tuple[np.ndarray, np.ndarray, float], stream: np.ndarray) -> Finished:
         assert self.mdp is not None
@@ -211,19 +219,16 @@ class TabularLearner:
     def _begin(self) -> None:
         self._episode = Episode()
         seed = self.streams.seed("environment")
-        self._episode.state = self._observe(self.env.reset(seed=seed)[0]) if self._captures else self._reset()
+        self._episode.state = row_of(self.env, self.env.reset(seed=seed)[0]) if self._captures else self._reset()
         self._mark = self._random_state()
 
     def _reset(self) -> int:
         assert self._episode is not None
         if self._captures:
-            return self._observe(self.env.reset()[0])
+            return row_of(self.env, self.env.reset()[0])
         # What can't be captured must be replayed, so each episode begins from a seed that is known.
         self._episode.seed = int(self.streams.generator("episodes").integers(2**32))
-        return self._observe(self.env.reset(seed=self._episode.seed)[0])
-
-    def _observe(self, observation: Any) -> int:
-        return int(observation) - int(self.env.observation_space.start)
+        return row_of(self.env, self.env.reset(seed=self._episode.seed)[0])
 
     def _place_env(self, state: dict[str, Any]) -> None:
         self.env.unwrapped.set_state(state, restore_rng=True)
@@ -328,7 +333,7 @@ class TabularLearner:
         self.streams.restore(state["streams"])
         returns, lengths = state["recent_returns"].tolist(), state["recent_lengths"].tolist()
         self._recent = deque(zip(returns, lengths, strict=True), maxlen=_RECENT_EPISODES)
-        self._episode, self._left = None, None
+        self._episode, self._left, self._fault = None, None, ""
         if "episode" in state:
             saved = state["episode"]
             if not 0 <= int(saved["state"]) < len(self.q):
@@ -357,7 +362,7 @@ class TabularLearner:
         observation, _ = self.env.reset(seed=self._episode.seed)
         for action in self._episode.actions:
             observation, *_ = self.env.step(action + int(self.env.action_space.start))
-        if self._observe(observation) != self._episode.state:
+        if row_of(self.env, observation) != self._episode.state:
             raise CheckpointError(
                 f"replaying the {len(self._episode.actions)} actions of the open episode led to observation "
                 f"{observation}, not to {self._episode.state}: the environment does not repeat itself from a seed"

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from rltk.agents.tabular.behaviour import choose
+from rltk.errors import SpaceError
 from rltk.mdp import jit
 from rltk.mdp.sampling import draw, draw_start
 
@@ -86,6 +87,17 @@ def compiled_loop(update: Callable[..., Any]) -> Callable[..., Any]:
     return loop
 
 
+def row_of(env: Any, observation: Any) -> int:
+    """The table's row for an observation; SpaceError where it is not in the space. A kernel would not look."""
+    space = env.observation_space
+    row = int(observation) - int(space.start)
+    if not 0 <= row < int(space.n):
+        raise SpaceError(
+            f"the environment observed {observation!r}, which is not in {space}; mend it or its observation_space"
+        )
+    return row
+
+
 def gymnasium_loop(
     env: Any,
     update: Callable[..., Any],
@@ -99,13 +111,13 @@ def gymnasium_loop(
 
     `rates`: (alphas (n,), epsilons (n,), gamma); learns for n steps.
     """
-    first_state, first_action = int(env.observation_space.start), int(env.action_space.start)
+    first_action = int(env.action_space.start)
     alphas, epsilons, gamma = rates
     finished = Finished()
     for i in range(alphas.size):
         action = choose(q, episode.state, epsilons[i], behaviour_stream)
         observation, reward, terminated, truncated, _ = env.step(action + first_action)
-        next_state = int(observation) - first_state
+        next_state = row_of(env, observation)
         error = update(q, episode.state, action, float(reward), next_state, bool(terminated), alphas[i], gamma)
         episode.actions.append(action)
         episode.steps += 1

@@ -114,6 +114,8 @@ def exact_figures(
         "occupancy": policy_occupancy(chain, mdp.start, criterion),
         **comparison(mdp, criterion, value, solution),
     }
+    if time_limit is not None and criterion.horizon is not None:
+        time_limit = min(time_limit, criterion.horizon)
     if time_limit is not None and time_limit * (chain.P.nnz + 1) <= _LIMITED_WORK:
         figures["limited_value"] = mdp.over_start(limited_value(chain, criterion.gamma, time_limit))
         figures["limited_optimum"] = mdp.over_start(limited_optimum(mdp, criterion.gamma, time_limit))

@@ -42,8 +42,10 @@ def evaluate(
     mdp, time_limit, reason = model_of(env)
     if solution is not None:
         require_same(solution.criterion, criterion, ("the solution", "the evaluation"))
-        if solution.mdp is not mdp:
+        if mdp is None or not mdp.equals(solution.mdp):
             raise ArgumentError("the solution is of another MDP than this environment's; solve this one")
+    if isinstance(agent, Solution) and mdp is not None and not mdp.equals(agent.mdp):
+        raise ArgumentError("the agent is a Solution of another MDP than this environment's; solve this one")
     facts: dict[str, Any] = {"criterion": criterion, "time_limit": time_limit}
     if mdp is not None:
         facts["reward_model"] = getattr(env.unwrapped, "metadata", {}).get("reward_model", "exact")

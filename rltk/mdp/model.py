@@ -11,6 +11,7 @@ Source: Puterman (1994), Markov Decision Processes, chapter 2.
 
 import math
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -223,6 +224,16 @@ class MDP:
     def action_label(self, action: int) -> Any:
         """What action `action` means."""
         return _label(self.action_labels, action)
+
+    def equals(self, other: "MDP") -> bool:
+        """Whether `other` has the same form, arrays and start distribution; labels don't count."""
+        if self is other:
+            return True
+        if type(self.form) is not type(other.form) or not np.array_equal(self.start, other.start):
+            return False
+        names = [field.name for field in fields(self.form)]
+        pairs = ((getattr(self.form, name), getattr(other.form, name)) for name in names)
+        return all((a is None) == (b is None) and (a is None or np.array_equal(a, b)) for a, b in pairs)
 
     def __repr__(self) -> str:
         return (

@@ -304,3 +304,35 @@ def test_the_state_of_another_learner_or_environment_is_refused():
         QLearning(gym.make("rltk/FrozenLake8x8-v0")).restore(state)
     with pytest.raises(CheckpointError, match="99"):
         lake().restore({**state, "episode": {**state["episode"], "state": 99}})
+
+
+class Outside(gym.Env):
+    """Two states by its word; `step` observes what it was told to."""
+
+    observation_space = gym.spaces.Discrete(2)
+    action_space = gym.spaces.Discrete(2)
+
+    def __init__(self, observed):
+        self.observed = observed
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return 0, {}
+
+    def step(self, action):
+        return self.observed, 0.0, False, False, {}
+
+
+@pytest.mark.parametrize("observed", [-1, 2, 10**9])
+def test_an_observation_outside_its_space_is_refused(observed):
+    """A kernel does not check its indices: such an observation would write beside the table (found in review)."""
+    with pytest.raises(SpaceError, match=str(observed)):
+        QLearning(Outside(observed)).learn(10)
+
+
+@pytest.mark.parametrize("name", ["alpha", "epsilon"])
+def test_a_schedule_that_leaves_its_range_is_refused(name):
+    """Rates lie in [0, 1], schedules of them too; the timestep is named."""
+    agent = QLearning(gym.make("FrozenLake-v1"), **{name: lambda step: 2.0 if step == 3 else 0.5})
+    with pytest.raises(ArgumentError, match=f"{name} at timestep 3"):
+        agent.learn(10)
