@@ -3,6 +3,8 @@
 from importlib import import_module
 from typing import Any
 
+from rltk.errors import UnknownAttributeError
+
 _HOMES = {
     "GaussSeidel": "rltk.agents.planning",
     "PolicyIteration": "rltk.agents.planning",
@@ -16,7 +18,7 @@ __all__ = list(_HOMES)
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
-        raise AttributeError(f"module 'rltk.agents' has no attribute {name!r}; it has {', '.join(sorted(_HOMES))}")
+        raise UnknownAttributeError(f"rltk.agents has no agent {name!r}; it has {', '.join(sorted(_HOMES))}")
     return getattr(import_module(_HOMES[name]), name)
 
 

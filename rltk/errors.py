@@ -17,6 +17,10 @@ class UnknownNameError(RltkError, LookupError):
     """No environment, agent, option or stream has this name; the message lists those there are."""
 
 
+class UnknownAttributeError(UnknownNameError, AttributeError):
+    """A module has no such name; the message lists those there are. `hasattr` and `getattr` treat it as usual."""
+
+
 class CriterionError(RltkError, ValueError):
     """Two results under different criteria met, or a criterion can't be used here."""
 

@@ -55,7 +55,11 @@ class TabularLearner:
         initial_value: float = 0.0,
         seed: int = 0,
         backend: str = "auto",
+        **unknown: Any,
     ) -> None:
+        if unknown:
+            known = "gamma, alpha, epsilon, initial_value, seed, backend"
+            raise ArgumentError(f"{type(self).__name__} has no option {next(iter(unknown))!r}; its options are {known}")
         check_spaces(env, type(self).__name__)
         if backend not in BACKENDS:
             raise ArgumentError(f"backend is one of {', '.join(BACKENDS)}; it is {backend!r}")

@@ -336,3 +336,12 @@ def test_a_schedule_that_leaves_its_range_is_refused(name):
     agent = QLearning(gym.make("FrozenLake-v1"), **{name: lambda step: 2.0 if step == 3 else 0.5})
     with pytest.raises(ArgumentError, match=f"{name} at timestep 3"):
         agent.learn(10)
+
+
+def test_an_unknown_agent_or_option_is_told_what_there_is():
+    """rltk's own errors, which list the known names; `hasattr` still answers False."""
+    with pytest.raises(RltkError, match="QLearning"):
+        rltk.agents.Sarsa  # noqa: B018
+    assert not hasattr(rltk.agents, "Sarsa")
+    with pytest.raises(ArgumentError, match="'learning_rate'; its options are gamma, alpha"):
+        QLearning(gym.make("FrozenLake-v1"), learning_rate=0.1)
