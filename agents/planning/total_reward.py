@@ -1,6 +1,7 @@
 """Undiscounted total reward (gamma = 1): bounds that hold from above as well as below.
 
-Three facts make it harder than the discounted case, and each is met by a look at the graph of T first:
+Rows are read as distributions: a sum one rounding above 1 is no growth. Three facts make it harder than the discounted
+case, and each is met by a look at the graph of T first:
 
 - Where nothing is paid one may stay for ever: a *resting component* is a set of states that can be kept for ever, each
   from each other, by actions that pay 0. Its states are worth the same, and at least 0.
