@@ -22,9 +22,9 @@ import numpy as np
 
 from rltk.agents.planning import total_reward
 from rltk.agents.planning.bounds import Certifier
-from rltk.agents.planning.ordering import BLOCK, goal_first
-from rltk.agents.planning.patterns import find_patterns
 from rltk.agents.planning.planner import Planner, Report
+from rltk.agents.planning.structure.ordering import BLOCK, goal_first
+from rltk.agents.planning.structure.patterns import find_patterns
 from rltk.agents.planning.value_iteration import iterate
 from rltk.errors import ArgumentError
 from rltk.mdp import MDP, jit
@@ -40,8 +40,9 @@ class GaussSeidel(Planner):
     """
 
     name = "gauss seidel"
+    kinds = ("discounted", "total")
 
-    def _solve(self, mdp: MDP, report: Report) -> dict[str, Any]:
+    def _solve(self, mdp: MDP, report: Report, guess: np.ndarray | None) -> dict[str, Any]:
         if self.criterion.kind == "total":
             return total_reward.solve(mdp, self.tolerance, self.max_sweeps, report, total_reward.by_sweeps)
         patterns = find_patterns(mdp)

@@ -10,6 +10,7 @@ import numpy as np
 from rltk.agents.planning.solution import Solution
 from rltk.errors import ArgumentError, CriterionError
 from rltk.mdp import MDP, Criterion
+from rltk.mdp.criterion import Kind
 
 Report = Callable[[int, float], None]
 """A planner calls it now and then with the sweeps done and the half-width reached: a progress bar's food."""
@@ -23,6 +24,11 @@ class Planner(ABC):
     """
 
     name: ClassVar[str]
+    kinds: ClassVar[tuple[Kind, ...]] = ("discounted",)
+    """The kinds of criterion that it solves."""
+    takes_horizon: ClassVar[bool] = False
+    """Whether it solves criteria with a horizon, and only those."""
+    solution: ClassVar[type[Solution]] = Solution
 
     def __init__(
         self,
@@ -33,33 +39,64 @@ class Planner(ABC):
         max_sweeps: int = 1_000_000,
     ) -> None:
         self.criterion = checked_criterion(gamma, criterion)
-        if self.criterion.kind == "average" or self.criterion.horizon is not None:
-            raise CriterionError(f"{type(self).__name__} solves discounted and total reward, not [{self.criterion}]")
-        if isinstance(tolerance, bool) or not isinstance(tolerance, int | float | np.number) or not tolerance > 0:
-            raise ArgumentError(f"tolerance is a positive number; it is {tolerance!r}")
-        if not np.isfinite(tolerance):
-            raise ArgumentError(f"tolerance is a finite number; it is {tolerance!r}")
+        if self.criterion.kind not in self.kinds:
+            raise CriterionError(
+                f"{type(self).__name__} solves {' and '.join(self.kinds)} reward, not [{self.criterion}]; "
+                "rltk.solve chooses a planner that does"
+            )
+        if (self.criterion.horizon is not None) != self.takes_horizon:
+            raise CriterionError(
+                f"{type(self).__name__} {'needs' if self.takes_horizon else 'solves without'} a horizon; "
+                f"[{self.criterion}] was asked for. rltk.solve chooses a planner that fits"
+            )
+        self.tolerance = checked_positive(tolerance, "tolerance")
         if isinstance(max_sweeps, bool) or not isinstance(max_sweeps, int | np.integer) or max_sweeps < 1:
             raise ArgumentError(f"max_sweeps is a positive whole number; it is {max_sweeps!r}")
-        self.tolerance = float(tolerance)
         self.max_sweeps = int(max_sweeps)
 
-    def solve(self, mdp: MDP, report: Report | None = None) -> Solution:
-        """The optimal values of `mdp` between certified bounds, and a policy."""
+    def solve(
+        self, mdp: MDP, report: Report | None = None, *, warm_start: "Solution | np.ndarray | None" = None
+    ) -> Solution:
+        """The optimal values of `mdp` between certified bounds, and a policy.
+
+        warm_start: the solution, or the values (S,), of a similar MDP of as many states to begin from. It never
+        changes what is certified, only how soon; planners that compute directly don't need it.
+        """
         if not isinstance(mdp, MDP):
             raise ArgumentError(f"solve takes an MDP, not {type(mdp).__name__}; for an environment use rltk.solve(env)")
+        guess = None if warm_start is None else checked_guess(warm_start, mdp)
         begin = time.perf_counter()
-        answer = self._solve(mdp, report or (lambda sweeps, half_width: None))
-        return Solution(
+        answer = self._solve(mdp, report or (lambda sweeps, half_width: None), guess)
+        return self.solution(
             mdp, self.criterion, self.tolerance, seconds=time.perf_counter() - begin, method=self.name, **answer
         )
 
     @abstractmethod
-    def _solve(self, mdp: MDP, report: Report) -> dict[str, Any]:
-        """lower, upper, policy, policy_loss, sweeps and perhaps note."""
+    def _solve(self, mdp: MDP, report: Report, guess: np.ndarray | None) -> dict[str, Any]:
+        """lower, upper, policy, policy_loss, sweeps and perhaps note, from `guess` (S,) where one is given."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.criterion}, tolerance={self.tolerance:g})"
+
+
+def checked_positive(number: float, name: str) -> float:
+    """`number` as a finite float above 0, or an ArgumentError that names it."""
+    if isinstance(number, bool) or not isinstance(number, int | float | np.number) or not number > 0:
+        raise ArgumentError(f"{name} is a positive number; it is {number!r}")
+    if not np.isfinite(number):
+        raise ArgumentError(f"{name} is a finite number; it is {number!r}")
+    return float(number)
+
+
+def checked_guess(warm_start: Solution | np.ndarray, mdp: MDP) -> np.ndarray:
+    """(S,) float64, finite: what a planner may begin from."""
+    value = warm_start.value if isinstance(warm_start, Solution) else np.asarray(warm_start)
+    if value.dtype.kind not in "fiu" or value.shape != (mdp.n_states,):
+        raise ArgumentError(
+            f"warm_start is a Solution or values of shape ({mdp.n_states},), one a state; "
+            f"it has shape {value.shape} and dtype {value.dtype}"
+        )
+    return np.where(np.isfinite(value), value, 0.0).astype(np.float64)
 
 
 def checked_criterion(gamma: float | None, criterion: Criterion | None) -> Criterion:

@@ -32,12 +32,13 @@ class PolicyIteration(Planner):
     """Howard's policy iteration with exact evaluation: `PolicyIteration(gamma=0.99).solve(mdp)`."""
 
     name = "policy iteration"
+    kinds = ("discounted", "total")
 
-    def _solve(self, mdp: MDP, report: Report) -> dict[str, Any]:
+    def _solve(self, mdp: MDP, report: Report, guess: np.ndarray | None) -> dict[str, Any]:
         if self.criterion.kind == "total":
             return total_reward.solve(mdp, self.tolerance, self.max_sweeps, report, total_reward.by_policies)
         gamma, certifier = self.criterion.gamma, Certifier(mdp, self.criterion.gamma)
-        policy = first_best(mdp.q(np.zeros(mdp.n_states), gamma))
+        policy = first_best(mdp.q(np.zeros(mdp.n_states) if guess is None else guess, gamma))
         seen = set()  # rounding must not make the rounds circle among ties
         while True:
             seen.add(policy.tobytes())

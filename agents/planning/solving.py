@@ -3,12 +3,13 @@
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 
 from rltk.agents.planning.gauss_seidel import GaussSeidel
-from rltk.agents.planning.patterns import is_narrow
 from rltk.agents.planning.planner import Planner, Report, checked_criterion
 from rltk.agents.planning.policy_iteration import PolicyIteration
 from rltk.agents.planning.solution import Solution
+from rltk.agents.planning.structure.patterns import is_narrow
 from rltk.agents.planning.value_iteration import ValueIteration
 from rltk.errors import ArgumentError, CriterionError, UnknownNameError
 from rltk.mdp import MDP, Criterion
@@ -30,12 +31,13 @@ def solve(
     criterion: Criterion | None = None,
     tolerance: float = 1e-6,
     method: str | Planner = "auto",
+    warm_start: Solution | np.ndarray | None = None,
     report: Report | None = None,
 ) -> Solution:
     """The optimum of an MDP, or of an environment whose exact MDP is known, between certified bounds.
 
     gamma (or a whole `criterion`): what is optimal; gamma defaults to 0.99. tolerance: the largest (upper - lower) / 2
-    of any state. method: "auto", the name of a planner, or a planner.
+    of any state. method: "auto", the name of a planner, or a planner. warm_start: the solution of a similar MDP.
 
     Raises ModelError where an environment has no exact MDP, saying why, and UnknownNameError for an unknown method.
     """
@@ -45,7 +47,7 @@ def solve(
             raise CriterionError(
                 f"the planner solves [{method.criterion}], but [{asked}] was asked for; drop one of them"
             )
-        return method.solve(_mdp(env_or_mdp), report)
+        return method.solve(_mdp(env_or_mdp), report, warm_start=warm_start)
     if not isinstance(method, str) or (method != "auto" and method not in PLANNERS):
         raise UnknownNameError(f"no planner is called {method!r}; there are auto, {', '.join(PLANNERS)}")
     options: dict[str, Any] = {"criterion": criterion, "tolerance": tolerance}
@@ -53,7 +55,7 @@ def solve(
     if method == "auto":
         large = "gauss-seidel" if is_narrow(mdp) else "value-iteration"
         method = "policy-iteration" if mdp.n_states <= _SMALL else large
-    return PLANNERS[method](gamma, **options).solve(mdp, report)
+    return PLANNERS[method](gamma, **options).solve(mdp, report, warm_start=warm_start)
 
 
 def _mdp(env_or_mdp: Any) -> MDP:

@@ -29,8 +29,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rltk.agents.planning.bounds import TINY, UNIT
-from rltk.agents.planning.graph import attract, resting_components
 from rltk.agents.planning.solution import half_width
+from rltk.agents.planning.structure.graph import attract, resting_components
 from rltk.mdp import MDP
 
 Report = Callable[[int, float], None]

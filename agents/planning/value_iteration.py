@@ -24,12 +24,14 @@ class ValueIteration(Planner):
     """Synchronous value iteration with certified bounds: `ValueIteration(gamma=0.99, tolerance=1e-6).solve(mdp)`."""
 
     name = "value iteration"
+    kinds = ("discounted", "total")
 
-    def _solve(self, mdp: MDP, report: Report) -> dict[str, Any]:
+    def _solve(self, mdp: MDP, report: Report, guess: np.ndarray | None) -> dict[str, Any]:
         if self.criterion.kind == "total":
             return total_reward.solve(mdp, self.tolerance, self.max_sweeps, report, total_reward.by_sweeps)
         certifier = Certifier(mdp, self.criterion.gamma)
-        value, sweeps = iterate(certifier, np.zeros(mdp.n_states), self.tolerance, self.max_sweeps, report)
+        value = np.zeros(mdp.n_states) if guess is None else guess
+        value, sweeps = iterate(certifier, value, self.tolerance, self.max_sweeps, report)
         return {**certifier.bounds(value), "sweeps": sweeps + 1}
 
 

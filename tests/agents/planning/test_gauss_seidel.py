@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from rltk.agents.planning import PolicyIteration, solve
 from rltk.agents.planning.gauss_seidel import GaussSeidel
-from rltk.agents.planning.ordering import BLOCK, goal_first
-from rltk.agents.planning.patterns import find_patterns
+from rltk.agents.planning.structure.ordering import BLOCK, goal_first
+from rltk.agents.planning.structure.patterns import find_patterns
 from rltk.envs.gridworld import compile_map, parse_map
 from rltk.errors import ArgumentError
 from rltk.mdp import MDP

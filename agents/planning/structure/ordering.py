@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rltk.agents.planning.patterns import Patterns
+from rltk.agents.planning.structure.patterns import Patterns
 from rltk.mdp import jit
 
 BLOCK = 64
