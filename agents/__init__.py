@@ -6,11 +6,22 @@ from typing import Any
 from rltk.errors import UnknownAttributeError
 
 _HOMES = {
+    "BackwardInduction": "rltk.agents.planning",
     "GaussSeidel": "rltk.agents.planning",
+    "InexactPolicyIteration": "rltk.agents.planning",
+    "LinearProgramming": "rltk.agents.planning",
+    "ModifiedPolicyIteration": "rltk.agents.planning",
     "PolicyIteration": "rltk.agents.planning",
+    "PrioritisedSweeping": "rltk.agents.planning",
+    "RelativeValueIteration": "rltk.agents.planning",
+    "SoftValueIteration": "rltk.agents.planning",
     "Solution": "rltk.agents.planning",
+    "TopologicalValueIteration": "rltk.agents.planning",
     "ValueIteration": "rltk.agents.planning",
     "QLearning": "rltk.agents.tabular",
+    "LAOStar": "rltk.agents.search",
+    "LRTDP": "rltk.agents.search",
+    "MCTS": "rltk.agents.search",
 }
 
 __all__ = list(_HOMES)

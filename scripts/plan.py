@@ -7,7 +7,7 @@ from pathlib import Path
 from rltk.agents.planning import PLANNERS, Planner, solve
 from rltk.drawing.plots import FORMATS
 from rltk.errors import ArgumentError, UnknownNameError
-from rltk.mdp import MDP
+from rltk.mdp import MDP, Criterion
 from rltk.runs import ProgressBar
 from rltk.scripts.common import make_env
 from rltk.scripts.pictures import draw_value_map
@@ -27,6 +27,10 @@ class Plan:
     """Options of the environment, as pairs: --env-kwargs slip 0.1"""
     gamma: float = 0.99
     """Discount of each step; 1 asks for the total reward."""
+    horizon: int | None = None
+    """Stop after that many steps; the policy then depends on how many are left."""
+    average: bool = False
+    """Ask for the mean reward a step in the long run, whatever gamma is."""
     tolerance: float = 1e-6
     """The largest half-width of the bounds, in every state."""
     method: str = "auto"
@@ -56,7 +60,7 @@ def run(config: Plan) -> None:
     with ProgressBar(None, "solving", "sweeps") as bar:
         solution = solve(
             mdp,
-            planner.criterion.gamma,
+            criterion=planner.criterion,
             tolerance=planner.tolerance,
             method=config.method,
             report=lambda sweeps, half_width: bar.update(sweeps, half_width=half_width),
@@ -74,9 +78,15 @@ def _checked(config: Plan) -> Planner:
         raise ArgumentError(f"picture is a file that ends in {', '.join(FORMATS)}; it is {config.picture!r}")
     if config.method != "auto" and config.method not in PLANNERS:
         raise UnknownNameError(f"no planner is called {config.method!r}; there are auto, {', '.join(PLANNERS)}")
-    # Where the method is left open any planner does: all check gamma and tolerance alike.
-    chosen = PLANNERS["value-iteration" if config.method == "auto" else config.method]
-    return chosen(config.gamma, tolerance=config.tolerance)
+    criterion = Criterion(
+        1.0 if config.average else config.gamma, config.horizon, "average" if config.average else None
+    )
+    # Where the method is left open any planner of the criterion does: all check the tolerance alike.
+    takes = (
+        "backward-induction" if config.horizon else "relative-value-iteration" if config.average else "value-iteration"
+    )
+    chosen = PLANNERS[takes if config.method == "auto" else config.method]
+    return chosen(criterion=criterion, tolerance=config.tolerance)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import sys
 import textwrap
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import tyro
 
@@ -12,13 +12,20 @@ from rltk.errors import RltkError
 Config = TypeVar("Config")
 
 
-def start(config_class: type[Config], run: Callable[[Config], None], argv: list[str] | None, name: str) -> int:
+def start(
+    config_class: type[Config],
+    run: Callable[[Config], None],
+    argv: list[str] | None,
+    name: str,
+    markers: tuple[Any, ...] = (tyro.conf.FlagConversionOff,),
+) -> int:
     """Read `argv` into a `config_class`, call `run` with it, and return the exit status.
 
+    markers: tyro's; those of most programs want every option with its value, `--progress False`.
     An error of rltk's own is told in a few lines without a traceback, status 2; an interruption has status 130.
     """
     try:
-        config = tyro.cli(config_class, args=argv, prog=f"rltk {name}", config=(tyro.conf.FlagConversionOff,))
+        config = tyro.cli(config_class, args=argv, prog=f"rltk {name}", config=markers)
     except SystemExit as stop:  # tyro has told what was wrong, or helped
         return int(stop.code or 0)
     try:

@@ -18,8 +18,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rltk.mdp import MDP, first_best
+from rltk.mdp import MDP
+from rltk.mdp.looking import Look
 from rltk.mdp.model import TIE
+from rltk.mdp.survey import Survey
 
 UNIT = np.finfo(np.float64).eps / 2
 TINY = float(np.finfo(np.float64).tiny)  # what underflow can cost, with much to spare
@@ -39,23 +41,34 @@ class Shift(NamedTuple):
 class Certifier:
     """The bounds of one MDP under one gamma; measures the rows once."""
 
-    def __init__(self, mdp: MDP, gamma: float) -> None:
+    def __init__(self, mdp: MDP, gamma: float, survey: Survey | None = None) -> None:
         self.mdp, self.gamma = mdp, gamma
-        low, high = mdp.form.mass_range()
-        self.terms = mdp.form.longest_row()
-        self.low_mass, self.high_mass = max(low - self.terms * UNIT, 0.0), high * (1 + 2 * self.terms * UNIT)
-        self.largest_reward = float(np.abs(mdp.form.reward).max(initial=0.0))
+        facts = mdp.form.survey if survey is None else survey
+        self.terms, self.largest_reward, self.resting = facts.longest_row, facts.largest_reward, facts.resting
+        self.low_mass = max(facts.low_mass - self.terms * UNIT, 0.0)
+        self.high_mass = facts.high_mass * (1 + 2 * self.terms * UNIT)
+
+    def backup(self, value: np.ndarray) -> np.ndarray:
+        """(S,) float64: T `value`, the operator that the bounds are of."""
+        return self.mdp.backup(value, self.gamma)
 
     def rounding(self, value: np.ndarray) -> float:
         """How far a computed backup of `value` can be from the exact one, in any state."""
-        largest = self.largest_reward + self.gamma * float(np.abs(value).max())
+        largest = self.largest_reward + self.gamma * _largest(value)
         return (self.terms + 5) * UNIT * (1 + 1e-6) * largest + TINY  # a row sums to 1 within 1e-9
+
+    def tie(self, value: np.ndarray) -> float:
+        """Within what margin actions are ties: relative to the problem's numbers, where these are small."""
+        return TIE * min(1.0, self.largest_reward + self.gamma * _largest(value))
 
     def shift(self, value: np.ndarray, backup: np.ndarray) -> Shift:
         """Bounds from one backup: `backup` is T `value` as computed."""
-        e = self.rounding(value)
         change = backup - value
-        return Shift(-self._slack(-float(change.min()), e), self._slack(float(change.max()), e))
+        return self.shift_of(float(change.min()), float(change.max()), self.rounding(value))
+
+    def shift_of(self, least: float, most: float, rounding: float) -> Shift:
+        """The same from the least and the most change of any state."""
+        return Shift(-self._slack(-least, rounding), self._slack(most, rounding))
 
     def _slack(self, change: float, e: float) -> float:
         # The subtraction that gave `change` rounds too; e covers it, as it covers the sum that the caller makes.
@@ -68,20 +81,21 @@ class Certifier:
 
     def bounds(self, value: np.ndarray) -> dict:
         """lower, upper, policy and policy_loss from one look ahead at `value` (S,)."""
-        q = self.mdp.q(value, self.gamma)
-        # Ties are relative to the problem's numbers, where these are small.
-        scale = min(1.0, self.largest_reward + self.gamma * float(np.abs(value).max()))
-        backup, policy = q.max(axis=1), first_best(q, TIE * scale)
-        shift = self.shift(value, backup)
-        lower, upper = backup + shift.below, backup + shift.above
-        resting = self.mdp.form.resting()
+        look = self.mdp.form.look(value, self.gamma, self.tie(value))
+        return self.judge(look, self.rounding(value), self.resting)
+
+    def judge(self, look: Look, rounding: float, resting: np.ndarray) -> dict:
+        """The same from the look ahead itself; `resting` (S,) bool: the states worth exactly 0. Takes `look` over."""
+        shift = self.shift_of(look.least_change, look.most_change, rounding)
+        of_policy = self.shift_of(look.least_of_policy, look.most_change, rounding).below
+        upper = look.best + shift.above
+        lower = look.best
+        lower += shift.below
         lower[resting] = upper[resting] = 0.0
-        of_policy = np.take_along_axis(q, policy[:, None], axis=1)[:, 0]
-        policy_lower = of_policy + self.shift(value, of_policy).below
-        policy_lower[resting] = 0.0
-        return {
-            "lower": lower,
-            "upper": upper,
-            "policy": policy,
-            "policy_loss": max(float((upper - policy_lower).max()), 0.0),
-        }
+        loss = look.largest_tie + rounding + shift.above - of_policy
+        return {"lower": lower, "upper": upper, "policy": look.policy, "policy_loss": max(float(loss), 0.0)}
+
+
+def _largest(value: np.ndarray) -> float:
+    """The largest size of a number in `value`, without an array of sizes."""
+    return max(float(value.max()), -float(value.min()), 0.0)

@@ -7,14 +7,16 @@ far in one pass. Staying is divided out, so bumping into a wall costs no sweeps.
 ones are swept, those with a successor that changed; the sweep always returns to the lowest active block and runs at
 most a window of levels ahead, so that errors are settled before they travel.
 
-When no block changes by more than a threshold, one ordinary backup of the caller's own T certifies the bounds
-(`bounds`); where they are still too wide, the threshold shrinks and the sweeps go on.
+When no block changes by more than a threshold, one ordinary look ahead certifies the bounds (`bounds`); where they are
+still too wide, the threshold shrinks and the sweeps go on. The look goes over patterns and places, where memory answers
+at once; each weight there is a sum of the caller's own probabilities, and the bounds allow for its rounding too.
 
 Source: Bertsekas and Tsitsiklis (1989), Parallel and Distributed Computation, section 4.3 (Gauss-Seidel); Puterman
 (1994), section 6.3.3; Dai and Goldsmith (2007), "Topological value iteration", for the worth of an order.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -22,12 +24,15 @@ import numpy as np
 
 from rltk.agents.planning import total_reward
 from rltk.agents.planning.bounds import Certifier
+from rltk.agents.planning.in_place import answer, from_below, refine
 from rltk.agents.planning.planner import Planner, Report
-from rltk.agents.planning.structure.ordering import BLOCK, goal_first
-from rltk.agents.planning.structure.patterns import find_patterns
+from rltk.agents.planning.repair import repair
+from rltk.agents.planning.structure.ordering import BLOCK, Order, goal_first, goal_first_of_rows
+from rltk.agents.planning.structure.patterns import Patterns, Table, find_patterns
+from rltk.agents.planning.topological import settle_components
 from rltk.agents.planning.value_iteration import iterate
-from rltk.errors import ArgumentError
 from rltk.mdp import MDP, jit
+from rltk.mdp.looking import Look, choose, look_ahead
 
 LEVELS_AHEAD = 32
 
@@ -35,8 +40,9 @@ LEVELS_AHEAD = 32
 class GaussSeidel(Planner):
     """Windowed Gauss-Seidel value iteration: `GaussSeidel(gamma=0.99).solve(mdp)`.
 
-    For problems in which a state has at most eight different successors over all actions, as grids have. `sweeps`
-    counts backups of blocks, divided by the number of blocks. At gamma = 1 the sweeps are value iteration's.
+    Fastest where a state has few different successors over all actions and values travel far, as in grids. Where some
+    state has more than eight, the same updates go over the rows of T, in the same order but without blocks and window.
+    `sweeps` counts backups of states, divided by their number. At gamma = 1 the sweeps are value iteration's.
     """
 
     name = "gauss seidel"
@@ -45,41 +51,120 @@ class GaussSeidel(Planner):
     def _solve(self, mdp: MDP, report: Report, guess: np.ndarray | None) -> dict[str, Any]:
         if self.criterion.kind == "total":
             return total_reward.solve(mdp, self.tolerance, self.max_sweeps, report, total_reward.by_sweeps)
+        mended = 0
+        if guess is not None:
+            guess, bounds, backups = repair(Certifier(mdp, self.criterion.gamma), guess, self.tolerance)
+            mended = -(-backups // mdp.n_states)
+            if bounds is not None:
+                return {**bounds, "sweeps": mended + 1}
         patterns = find_patterns(mdp)
         if patterns is None:
-            raise ArgumentError("windowed Gauss-Seidel takes at most eight successors a state; ask ValueIteration")
+            return self._over_rows(mdp, report, guess)
         gamma = self.criterion.gamma
-        order, successors = goal_first(patterns, LEVELS_AHEAD)
-        weight, reward = patterns.without_loops(gamma)
-        pattern = patterns.pattern[order.state]
-        certifier = Certifier(mdp, gamma)
-        window = window_kernel(successors.shape[1], mdp.n_actions)
+        certifier = Certifier(mdp, gamma, patterns.survey())
+        world = InOrder.of(patterns, gamma)
+        threshold = 1.6 * self.tolerance * (1 - gamma) / max(gamma, 1e-3)
+        look = None
+        if guess is not None:
+            value = guess[world.order.state]
+            look = world.look(value, gamma, certifier.tie(value))
         # From below: values then travel outwards from where episodes end, once. From above, each state would first have
         # to find out in many small steps that its neighbours are no better, and a far goal would take for ever.
-        placed = np.full(mdp.n_states, min(float(mdp.form.reward.min(initial=0.0)), 0.0) / (1 - gamma))
-        active = np.ones(order.level_end.size, dtype=np.bool_)
-        threshold = 1.6 * self.tolerance * (1 - gamma) / max(gamma, 1e-3)
-        blocks, allowed = 0, self.max_sweeps * active.size
-        arrays = (order.level_end, order.dependants_start, order.dependants)
+        if look is None or look.least_change < -threshold:
+            worst = patterns.table.reward.min(where=np.isfinite(patterns.table.reward), initial=0.0)
+            value, look = np.full(mdp.n_states, worst / (1 - gamma)), None
+        if gamma * certifier.high_mass >= 1:  # no discount is left to settle values by
+            return self._finish(mdp, value[world.order.place], 0, report)
+        blocks, allowed = 0, self.max_sweeps * world.n_blocks
         while True:
-            swept = window(placed, successors, pattern, weight, reward, active, *arrays, threshold, allowed - blocks)
-            blocks += swept
-            value = placed[order.place]
-            backup = mdp.backup(value, gamma)
-            half_width = certifier.shift(value, backup).half_width
-            report(blocks // active.size, half_width)
-            stuck = threshold <= 4 * certifier.rounding(value)
-            if half_width <= self.tolerance or blocks >= allowed:
-                break
-            if stuck:  # the threshold can't tell change from rounding any more: ordinary sweeps still can
-                left = self.max_sweeps - blocks // active.size
-                value, sweeps = iterate(certifier, value, self.tolerance, left, report)
-                blocks += sweeps * active.size
-                break
-            threshold = max(threshold * min(0.9 * self.tolerance / half_width, 0.5), certifier.rounding(value))
-            unsettled = np.abs(backup - value)[order.state] > threshold
-            active[:] = np.add.reduceat(unsettled, np.arange(0, mdp.n_states, BLOCK)) > 0
-        return {**certifier.bounds(value), "sweeps": -(-blocks // active.size)}
+            if look is None:
+                active = np.ones(world.n_blocks, dtype=np.bool_)
+            else:
+                width = certifier.shift_of(look.least_change, look.most_change, certifier.rounding(value)).half_width
+                report(blocks // world.n_blocks, width)
+                if width <= self.tolerance or blocks >= allowed:
+                    break
+                if threshold <= 4 * certifier.rounding(value):
+                    # The threshold can't tell change from rounding any more: ordinary sweeps still can.
+                    return self._finish(mdp, value[world.order.place], blocks // world.n_blocks, report)
+                if blocks > 0:
+                    factor = min(0.9 * self.tolerance / width, 0.5)
+                    threshold = max(threshold * factor, certifier.rounding(value))
+                active = unsettled(value, look.best, threshold)
+            blocks += world.sweep(value, active, threshold, allowed - blocks)
+            look = world.look(value, gamma, certifier.tie(value))
+        bounds = certifier.judge(look, certifier.rounding(value), patterns.resting[world.order.state])
+        place, n_blocks = world.order.place, world.n_blocks
+        del patterns, world, value, look  # a hundred million states shall fit where they can
+        for name in ("lower", "upper", "policy"):
+            bounds[name] = bounds[name][place]
+        bounds["policy"] = bounds["policy"].astype(np.int64)
+        return {**bounds, "sweeps": max(1, mended - (-blocks // n_blocks))}
+
+    def _over_rows(self, mdp: MDP, report: Report, guess: np.ndarray | None) -> dict[str, Any]:
+        """The same without patterns."""
+        gamma, rows = self.criterion.gamma, mdp.rows
+        arrays = (rows.row_start, rows.next_state, rows.probability, rows.reward, rows.terminated)
+        one_component = (goal_first_of_rows(rows), np.array([0, mdp.n_states]))
+
+        def settle(value: np.ndarray, change: np.ndarray, threshold: float, allowed: int) -> int:
+            return settle_components(*one_component, *arrays, value, gamma, mdp.n_actions, threshold, allowed)
+
+        certifier = Certifier(mdp, gamma)
+        value = from_below(mdp, gamma) if guess is None else guess
+        value, sweeps = refine(certifier, value, self.tolerance, self.max_sweeps, report, settle)
+        return answer(certifier, value, self.tolerance, sweeps, self.max_sweeps)
+
+    def _finish(self, mdp: MDP, value: np.ndarray, sweeps: int, report: Report) -> dict[str, Any]:
+        """Ordinary sweeps over the caller's T from `value` (S,)."""
+        certifier = Certifier(mdp, self.criterion.gamma)
+        value, more = iterate(certifier, value, self.tolerance, max(self.max_sweeps - sweeps, 1), report)
+        return {**certifier.bounds(value), "sweeps": sweeps + more}
+
+
+@dataclass(frozen=True, eq=False)
+class InOrder:
+    """The patterns of an MDP in the order of the sweeps: arrays over places."""
+
+    order: Order
+    successors: np.ndarray  # (S, D) int32: places
+    table: Table
+    of_table: np.ndarray  # (S,) which row of `table` a place has
+    weight: np.ndarray  # (P, A, D): loops divided out and gamma taken in
+    reward: np.ndarray  # (P, A): likewise
+    pattern: np.ndarray  # (S,) which row of `weight` and `reward` a place has
+
+    @classmethod
+    def of(cls, patterns: Patterns, gamma: float) -> "InOrder":
+        """`patterns` put in order, goal first."""
+        order, successors = goal_first(patterns, LEVELS_AHEAD)
+        if patterns.repeat:
+            pattern = patterns.pattern[order.state]
+            return cls(order, successors, patterns.table, pattern, *patterns.without_loops(gamma), pattern)
+        # A pattern a state: side by side in the order of the sweeps.
+        side_by_side = patterns.without_loops(gamma, order.state)
+        return cls(order, successors, patterns.table, order.state, *side_by_side, np.arange(order.state.size))
+
+    @property
+    def n_blocks(self) -> int:
+        """B, how many blocks there are."""
+        return self.order.level_end.size
+
+    def sweep(self, value: np.ndarray, active: np.ndarray, threshold: float, allowed: int) -> int:
+        """Sweep `value` (S,) in place until no block changes by more than `threshold`; how many blocks were done."""
+        window = window_kernel(*self.weight.shape[:0:-1])
+        order = self.order
+        arrays = (self.successors, self.pattern, self.weight, self.reward)
+        blocks = (active, order.level_end, order.dependants_start, order.dependants)
+        return window(value, *arrays, *blocks, threshold, allowed)
+
+    def look(self, value: np.ndarray, gamma: float, tie: float) -> Look:
+        """One ordinary look ahead from `value` (S,) by place, loops not divided out."""
+        width, n_actions = self.weight.shape[:0:-1]
+        kernel = look_kernel(width, n_actions)
+        return look_ahead(
+            kernel, (self.successors, self.of_table, self.table), value, gamma, tie, np.min_scalar_type(-n_actions)
+        )
 
 
 @cache
@@ -125,3 +210,32 @@ def window_kernel(width: int, n_actions: int) -> Callable[..., int]:
             first = lowest if lowest < n_blocks else end
 
     return window
+
+
+@cache
+def look_kernel(width: int, n_actions: int) -> Callable[..., None]:
+    """The look ahead over patterns with D = `width` successors and A actions."""
+
+    @jit
+    def look(successors, pattern, table, value, gamma, tie, best, policy, extremes):
+        q = np.empty(n_actions)
+        for s in range(value.size):
+            p = pattern[s]
+            for a in range(n_actions):
+                ahead = table.own[p, a] * value[s]
+                for d in range(width):
+                    ahead += table.weight[p, a, d] * value[successors[s, d]]
+                q[a] = table.reward[p, a] + gamma * ahead
+            choose(q, value[s], tie, s, best, policy, extremes)
+
+    return look
+
+
+@jit
+def unsettled(value, backup, threshold):
+    """(B,) bool: the blocks in which a state's `backup` differs from its `value` by more than `threshold`."""
+    active = np.zeros((value.size + BLOCK - 1) // BLOCK, dtype=np.bool_)
+    for s in range(value.size):
+        if abs(backup[s] - value[s]) > threshold:
+            active[s // BLOCK] = True
+    return active

@@ -7,10 +7,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from rltk.agents.planning.solution import Solution
+from rltk.agents.planning.solution import Solution, half_width
 from rltk.errors import ArgumentError, CriterionError
 from rltk.mdp import MDP, Criterion
 from rltk.mdp.criterion import Kind
+from rltk.mdp.labels import carried_over
 
 Report = Callable[[int, float], None]
 """A planner calls it now and then with the sweeps done and the half-width reached: a progress bar's food."""
@@ -28,6 +29,10 @@ class Planner(ABC):
     """The kinds of criterion that it solves."""
     takes_horizon: ClassVar[bool] = False
     """Whether it solves criteria with a horizon, and only those."""
+    regularised: ClassVar[bool] = False
+    """Whether its objective holds more than reward, so that its optimum is another."""
+    takes_threads: ClassVar[bool] = False
+    """Whether several cores can share its sweeps: `threads=`."""
     solution: ClassVar[type[Solution]] = Solution
 
     def __init__(
@@ -59,8 +64,9 @@ class Planner(ABC):
     ) -> Solution:
         """The optimal values of `mdp` between certified bounds, and a policy.
 
-        warm_start: the solution, or the values (S,), of a similar MDP of as many states to begin from. It never
-        changes what is certified, only how soon; planners that compute directly don't need it.
+        warm_start: the solution of a similar MDP, or values (S,), to begin from: it never changes what is certified,
+        only how soon. States are matched by number, or by label where there are more or fewer of them. Planners that
+        compute directly don't need it.
         """
         if not isinstance(mdp, MDP):
             raise ArgumentError(f"solve takes an MDP, not {type(mdp).__name__}; for an environment use rltk.solve(env)")
@@ -79,6 +85,15 @@ class Planner(ABC):
         return f"{type(self).__name__}({self.criterion}, tolerance={self.tolerance:g})"
 
 
+def shortfall(answer: dict[str, Any], tolerance: float, sweeps: int, max_sweeps: int) -> str:
+    """A solution's note: why bounds are wider than `tolerance` and how to mend it; nothing where they are not."""
+    width = half_width(answer["lower"], answer["upper"])
+    if width <= tolerance:
+        return ""
+    mend = "a larger max_sweeps goes on" if sweeps >= max_sweeps else "rounding hides the rest; ask for less"
+    return f"stopped at a half-width of {width:.2g} (asked: {tolerance:.2g}): {mend}"
+
+
 def checked_positive(number: float, name: str) -> float:
     """`number` as a finite float above 0, or an ArgumentError that names it."""
     if isinstance(number, bool) or not isinstance(number, int | float | np.number) or not number > 0:
@@ -90,11 +105,19 @@ def checked_positive(number: float, name: str) -> float:
 
 def checked_guess(warm_start: Solution | np.ndarray, mdp: MDP) -> np.ndarray:
     """(S,) float64, finite: what a planner may begin from."""
-    value = warm_start.value if isinstance(warm_start, Solution) else np.asarray(warm_start)
+    if isinstance(warm_start, Solution):
+        # The bound from below is nearly a fixed point; the midpoint is not, beside states whose worth is known.
+        value = warm_start.lower
+        labelled = warm_start.mdp.state_labels is not None and mdp.state_labels is not None
+        if value.size != mdp.n_states and labelled:
+            value = carried_over(value, warm_start.mdp, mdp, elsewhere=float(value.min()))
+    else:
+        value = np.asarray(warm_start)
     if value.dtype.kind not in "fiu" or value.shape != (mdp.n_states,):
         raise ArgumentError(
             f"warm_start is a Solution or values of shape ({mdp.n_states},), one a state; "
-            f"it has shape {value.shape} and dtype {value.dtype}"
+            f"it has shape {value.shape} and dtype {value.dtype}. Of an MDP with another number of states, a Solution "
+            "is taken where both MDPs label their states"
         )
     return np.where(np.isfinite(value), value, 0.0).astype(np.float64)
 

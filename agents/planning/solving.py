@@ -5,19 +5,36 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from rltk.agents.planning.average_reward import RelativeValueIteration
+from rltk.agents.planning.finite_horizon import BackwardInduction
 from rltk.agents.planning.gauss_seidel import GaussSeidel
+from rltk.agents.planning.inexact_policy_iteration import InexactPolicyIteration
+from rltk.agents.planning.linear_programming import LinearProgramming
+from rltk.agents.planning.modified_policy_iteration import ModifiedPolicyIteration
 from rltk.agents.planning.planner import Planner, Report, checked_criterion
 from rltk.agents.planning.policy_iteration import PolicyIteration
+from rltk.agents.planning.prioritised_sweeping import PrioritisedSweeping
+from rltk.agents.planning.soft import SoftValueIteration
 from rltk.agents.planning.solution import Solution
-from rltk.agents.planning.structure.patterns import is_narrow
+from rltk.agents.planning.structure.patterns import MOST_SUCCESSORS, likely_successors
+from rltk.agents.planning.topological import TopologicalValueIteration
 from rltk.agents.planning.value_iteration import ValueIteration
 from rltk.errors import ArgumentError, CriterionError, UnknownNameError
 from rltk.mdp import MDP, Criterion
+from rltk.mdp.threads import checked_threads
 
 PLANNERS: dict[str, type[Planner]] = {
     "value-iteration": ValueIteration,
     "policy-iteration": PolicyIteration,
     "gauss-seidel": GaussSeidel,
+    "topological-value-iteration": TopologicalValueIteration,
+    "prioritised-sweeping": PrioritisedSweeping,
+    "modified-policy-iteration": ModifiedPolicyIteration,
+    "inexact-policy-iteration": InexactPolicyIteration,
+    "linear-programming": LinearProgramming,
+    "backward-induction": BackwardInduction,
+    "relative-value-iteration": RelativeValueIteration,
+    "soft-value-iteration": SoftValueIteration,
 }
 
 # Up to here a sparse factorisation is cheaper than the sweeps that it saves, and exact to rounding.
@@ -33,11 +50,13 @@ def solve(
     method: str | Planner = "auto",
     warm_start: Solution | np.ndarray | None = None,
     report: Report | None = None,
+    threads: int | None = None,
 ) -> Solution:
     """The optimum of an MDP, or of an environment whose exact MDP is known, between certified bounds.
 
     gamma (or a whole `criterion`): what is optimal; gamma defaults to 0.99. tolerance: the largest (upper - lower) / 2
     of any state. method: "auto", the name of a planner, or a planner. warm_start: the solution of a similar MDP.
+    threads: how many cores planners may use whose sweeps can be shared (None: all, where the problem is large).
 
     Raises ModelError where an environment has no exact MDP, saying why, and UnknownNameError for an unknown method.
     """
@@ -47,15 +66,33 @@ def solve(
             raise CriterionError(
                 f"the planner solves [{method.criterion}], but [{asked}] was asked for; drop one of them"
             )
+        if threads is not None:
+            raise ArgumentError(f"a planner has its own threads: {type(method).__name__}(..., threads={threads!r})")
         return method.solve(_mdp(env_or_mdp), report, warm_start=warm_start)
+    threads = checked_threads(threads)
     if not isinstance(method, str) or (method != "auto" and method not in PLANNERS):
         raise UnknownNameError(f"no planner is called {method!r}; there are auto, {', '.join(PLANNERS)}")
     options: dict[str, Any] = {"criterion": criterion, "tolerance": tolerance}
     mdp = _mdp(env_or_mdp)
     if method == "auto":
-        large = "gauss-seidel" if is_narrow(mdp) else "value-iteration"
-        method = "policy-iteration" if mdp.n_states <= _SMALL else large
+        method = _chosen(mdp, checked_criterion(gamma, criterion))
+    if PLANNERS[method].takes_threads:
+        options["threads"] = threads
     return PLANNERS[method](gamma, **options).solve(mdp, report, warm_start=warm_start)
+
+
+def _chosen(mdp: MDP, criterion: Criterion) -> str:
+    """The name of the planner that suits the MDP and the criterion."""
+    if criterion.kind == "average" and criterion.horizon is not None:
+        raise CriterionError(
+            f"[{criterion}]: the average is that of the long run; for so many steps ask for the total, and divide it"
+        )
+    if criterion.horizon is not None:
+        return "backward-induction"
+    if criterion.kind == "average":
+        return "relative-value-iteration"
+    large = "gauss-seidel" if likely_successors(mdp) <= MOST_SUCCESSORS else "value-iteration"
+    return "policy-iteration" if mdp.n_states <= _SMALL else large
 
 
 def _mdp(env_or_mdp: Any) -> MDP:

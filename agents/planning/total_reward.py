@@ -91,7 +91,7 @@ def solve(mdp: MDP, tolerance: float, max_sweeps: int, report: Report, improve: 
         lower, upper, policy, sweeps = _with_bonus(
             mdp, structure, outside, start, tolerance, max_sweeps, report, improve
         )
-    known = mdp.form.resting()
+    known = mdp.form.survey.resting
     lower[known] = upper[known] = 0.0
     width = half_width(lower, upper)
     note = _note(structure, width, tolerance, sweeps >= max_sweeps)
@@ -342,7 +342,7 @@ def _policy_value(problem: Bonus, policy: np.ndarray) -> np.ndarray:
 def _rounding(mdp: MDP, value: np.ndarray) -> float:
     """How far a computed backup of `value` may be from the exact one."""
     largest = np.abs(value[np.isfinite(value)]).max(initial=0.0) + np.abs(mdp.form.reward).max(initial=0.0)
-    return float((mdp.form.longest_row() + 6) * UNIT * largest * 1.001 + TINY)
+    return float((mdp.form.survey.longest_row + 6) * UNIT * largest * 1.001 + TINY)
 
 
 def _verified_above(problem: Bonus, value: np.ndarray) -> np.ndarray:

@@ -4,8 +4,6 @@ States are the cells that are no wall, row by row. `moves` (S, M) has a column f
 slip can take; `noise` (A, M) holds 1 - slip on the action's own direction and shares slip among the others.
 """
 
-from functools import partial
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +11,7 @@ from rltk.drawing.scene import Cell
 from rltk.envs.gridworld.map import DIRECTIONS, GridMap
 from rltk.envs.tabular.layout import Layout
 from rltk.mdp import MDP
+from rltk.mdp.labels import Cells
 from rltk.mdp.validation import refuse_size
 
 _BYTES_A_CELL = 100  # at the most crowded moment of compiling a map of four directions
@@ -35,7 +34,7 @@ def compile_map(grid: GridMap) -> tuple[MDP, Layout]:
         reward = _effects(grid, symbols, places, directions, moves, blocked)
     start = _of_symbols(grid, "start")[symbols] / np.count_nonzero(_of_symbols(grid, "start")[symbols])
     cells = np.flatnonzero(free).astype(np.int32)
-    labels = grid.shape if free.all() else partial(cell_of, cells, grid.shape[1])
+    labels = grid.shape if free.all() else Cells(cells, grid.shape)
     mdp = MDP.from_moves(
         moves,
         noise,
@@ -47,12 +46,6 @@ def compile_map(grid: GridMap) -> tuple[MDP, Layout]:
         action_labels=grid.actions.__getitem__,
     )
     return mdp, _layout(grid, kinds, cells)
-
-
-def cell_of(cells: NDArray[np.int32], width: int, state: int) -> tuple[int, int]:
-    """(row, column) of `state`."""
-    row, column = divmod(int(cells[state]), width)
-    return row, column
 
 
 def _noise(grid: GridMap) -> tuple[list[tuple[int, int]], NDArray[np.float64]]:

@@ -2,9 +2,10 @@
 
     v = r_pi + gamma P_pi v,      suboptimality = sum_s start(s) [ V*(s) - v(s) ]
 
-A finite horizon or a time limit of n steps is n backups instead: v_k = r_pi + gamma P_pi v_(k-1), v_0 = 0.
+A finite horizon or a time limit of n steps is n backups instead: v_k = r_pi + gamma P_pi v_(k-1), v_0 = 0. Under the
+average criterion a policy is worth its mean reward a step in the long run (`rltk.mdp.renewal`).
 
-Source: Puterman (1994), sections 4.2 and 6.1.
+Source: Puterman (1994), sections 4.2, 6.1 and 8.2.
 """
 
 from dataclasses import dataclass
@@ -14,10 +15,13 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from rltk.agents.planning import Solution, solve
+from rltk.agents.planning.bounds import Certifier
+from rltk.agents.planning.finite_horizon import Induced, induce
 from rltk.mdp import MDP, Chain, Criterion
+from rltk.mdp.renewal import long_run
 
 # Backups times outcomes beyond which the second, time-limited figure is left out.
-_LIMITED_WORK = 3e9
+LIMITED_WORK = 3e9
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,13 +42,14 @@ def answer_key(mdp: MDP, criterion: Criterion, solution: Solution | None = None)
     is used and not remembered: it may be a rough one."""
     known = _keys.setdefault(mdp, {})
     if ("uniform", criterion) not in known:
-        known["uniform", criterion] = policy_value(mdp.chain(mdp.uniform_policy()), criterion)
+        known["uniform", criterion] = policy_value(mdp.chain(mdp.uniform_policy()), criterion, mdp.start)
     uniform = known["uniform", criterion]
     if solution is not None:
         return AnswerKey(solution.value, solution.lower, solution.upper, uniform)
     if criterion not in known:
         if criterion.horizon is not None:
-            optimum = lower = upper = limited_optimum(mdp, criterion.gamma, criterion.horizon)
+            limited = _limited(mdp, criterion.gamma, criterion.horizon)
+            optimum, (lower, upper) = limited.value, limited.bounds(mdp)
         else:
             solution = solve(mdp, criterion=criterion, tolerance=1e-7)
             optimum, lower, upper = solution.value, solution.lower, solution.upper
@@ -52,8 +57,10 @@ def answer_key(mdp: MDP, criterion: Criterion, solution: Solution | None = None)
     return known[criterion]
 
 
-def policy_value(chain: Chain, criterion: Criterion) -> np.ndarray:
-    """(S,) the value of the policy whose chain this is."""
+def policy_value(chain: Chain, criterion: Criterion, start: np.ndarray) -> np.ndarray:
+    """(S,) the value of the policy whose chain this is, under the average criterion from `start` (S,) on."""
+    if criterion.kind == "average":
+        return long_run(chain, start).gain
     if criterion.horizon is None:
         return chain.value(criterion.gamma)
     return limited_value(chain, criterion.gamma, criterion.horizon)
@@ -71,7 +78,10 @@ def limited_value(chain: Chain, gamma: float, steps: int) -> np.ndarray:
 
 
 def policy_occupancy(chain: Chain, start: np.ndarray, criterion: Criterion) -> np.ndarray:
-    """(S,) the expected (discounted) visits to each state from `start` (S,), within the horizon where there is one."""
+    """(S,) the expected (discounted) visits to each state from `start` (S,), within the horizon where there is one;
+    under the average criterion the share of time in each."""
+    if criterion.kind == "average":
+        return long_run(chain, start).occupancy
     if criterion.horizon is None:
         return chain.occupancy(start, criterion.gamma)
     visits, here = np.zeros(chain.n_states), start
@@ -85,15 +95,13 @@ def policy_occupancy(chain: Chain, start: np.ndarray, criterion: Criterion) -> n
 
 def limited_optimum(mdp: MDP, gamma: float, steps: int) -> np.ndarray:
     """(S,) the best return of `steps` steps, for a policy that knows how many are left."""
+    return _limited(mdp, gamma, steps).value
+
+
+def _limited(mdp: MDP, gamma: float, steps: int) -> Induced:
     known = _keys.setdefault(mdp, {})
     if (gamma, steps) not in known:
-        value = np.zeros(mdp.n_states)
-        for _ in range(steps):
-            longer = mdp.backup(value, gamma)
-            if (longer == value).all():
-                break
-            value = longer
-        known[gamma, steps] = value
+        known[gamma, steps] = induce(Certifier(mdp, gamma), steps)
     return known[gamma, steps]
 
 
@@ -102,7 +110,7 @@ def exact_figures(
 ) -> dict[str, Any]:
     """The figures of an Evaluation for `policy` (S, A)."""
     chain = mdp.chain(policy)
-    state_value = policy_value(chain, criterion)
+    state_value = policy_value(chain, criterion, mdp.start)
     value = mdp.over_start(state_value)
     success = chain.success_probability()
     figures = {
@@ -116,7 +124,9 @@ def exact_figures(
     }
     if time_limit is not None and criterion.horizon is not None:
         time_limit = min(time_limit, criterion.horizon)
-    if time_limit is not None and time_limit * (chain.P.nnz + 1) <= _LIMITED_WORK:
+    if criterion.kind == "average":  # in the long run there is no limit
+        return figures
+    if time_limit is not None and time_limit * (chain.P.nnz + 1) <= LIMITED_WORK:
         figures["limited_value"] = mdp.over_start(limited_value(chain, criterion.gamma, time_limit))
         figures["limited_optimum"] = mdp.over_start(limited_optimum(mdp, criterion.gamma, time_limit))
     return figures

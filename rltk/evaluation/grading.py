@@ -4,8 +4,9 @@ from typing import Any
 
 import gymnasium as gym
 
-from rltk.agents.planning import Solution
+from rltk.agents.planning import FiniteHorizonSolution, SoftSolution, Solution
 from rltk.errors import ArgumentError, CriterionError, ModelError
+from rltk.evaluation.clocked import clocked_figures
 from rltk.evaluation.exact import comparison, exact_figures
 from rltk.evaluation.policies import criterion_of, policy_of
 from rltk.evaluation.result import Evaluation
@@ -27,10 +28,12 @@ def evaluate(
 
     Where the environment's MDP is known and the agent offers its action probabilities (rltk's agents do, and
     Stable-Baselines3's models are read), the figures are exact. Elsewhere `episodes` episodes are sampled from `seed`
-    on, `interval` is a 95% bootstrap interval, and `reason` says why. deterministic: the greedy policy; False: the
+    on, `interval` is a 95% bootstrap interval, and `reason` says why. Under the average criterion, the mean reward a
+    step with episodes following each other, figures are exact or refused. deterministic: the greedy policy; False: the
     behaviour policy. solution: an answer key at hand, under the same criterion; without it one is computed and kept.
 
-    Raises CriterionError where no criterion is known or two differ, ArgumentError for anything that is no agent.
+    Raises CriterionError where no criterion is known, where two differ, and where an average does not exist,
+    ArgumentError for anything that is no agent.
     """
     if not callable(getattr(agent, "predict", None)):
         raise ArgumentError(f"an agent has predict(observation, ...); {type(agent).__name__} has not")
@@ -40,6 +43,8 @@ def evaluate(
         raise ArgumentError(f"episodes is a whole number, at least 2; it is {episodes!r}")
     criterion = _criterion(agent, criterion)
     mdp, time_limit, reason = model_of(env)
+    if isinstance(solution, SoftSolution):
+        raise CriterionError("the solution's values hold entropy beside reward; give one of rltk.solve without it")
     if solution is not None:
         require_same(solution.criterion, criterion, ("the solution", "the evaluation"))
         if mdp is None or not mdp.equals(solution.mdp):
@@ -50,12 +55,17 @@ def evaluate(
     if mdp is not None:
         facts["reward_model"] = getattr(env.unwrapped, "metadata", {}).get("reward_model", "exact")
         try:
+            if isinstance(agent, FiniteHorizonSolution):
+                figures = clocked_figures(mdp, agent, criterion, time_limit, solution)
+                return Evaluation(exact=True, reason=reason, **figures, **facts)
             policy, aliased = policy_of(agent, env, mdp, deterministic)
         except ModelError as error:
             reason = str(error)
         else:
             figures = exact_figures(mdp, policy, criterion, time_limit, solution)
             return Evaluation(exact=True, reason=reason, aliased_states=aliased, **figures, **facts)
+    if criterion.kind == "average":
+        raise CriterionError(f"the average criterion is graded exactly or not at all, and {reason}; ask for gamma < 1")
     figures, remark = sampled_figures(agent, env, criterion, deterministic, episodes, seed)
     if mdp is not None:
         figures |= comparison(mdp, criterion, figures["value"], solution)
@@ -70,6 +80,8 @@ def _criterion(agent: Any, asked: Criterion | float | None) -> Criterion:
             raise CriterionError(f"{type(agent).__name__} has no criterion of its own; give one: criterion=0.99")
         asked = own
     criterion = asked if isinstance(asked, Criterion) else Criterion(asked)
-    if criterion.kind == "average":
-        raise CriterionError("evaluate grades discounted and total reward; average reward is not built yet")
+    if criterion.kind == "average" and criterion.horizon is not None:
+        raise CriterionError(
+            f"[{criterion}]: the average is that of the long run; for so many steps ask for the total, and divide it"
+        )
     return criterion

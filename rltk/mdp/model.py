@@ -27,7 +27,8 @@ from rltk.mdp.listings import rows_from_function, rows_from_table
 from rltk.mdp.moves import Moves
 from rltk.mdp.rows import Rows
 from rltk.mdp.sampling import Tables, steps, tables_of
-from rltk.mdp.validation import as_flags, as_numbers, as_states, check_moves, check_start
+from rltk.mdp.threads import checked_threads
+from rltk.mdp.validation import as_flags, as_numbers, as_states, check_moves, check_start, own
 
 if TYPE_CHECKING:
     from rltk.mdp.report import Report
@@ -58,8 +59,8 @@ class MDP:
         else:
             check_moves(form)
         self.form = form
-        uniform = np.full(form.n_states, 1.0 / form.n_states)
-        self.start = check_start(uniform if start is None else start, form.n_states)
+        if start is not None:
+            self.start = check_start(start, form.n_states)
         self.state_labels = _checked_labels(state_labels, form.n_states, "state_labels")
         self.action_labels = _checked_labels(action_labels, form.n_actions, "action_labels")
 
@@ -105,20 +106,22 @@ class MDP:
         """An MDP in the compact form: `moves` (S, M) states, `noise` (A, M) "action a performs move m with this
         probability". `reward`, `terminated` and `success` are (S, M) by move, (S,) by the state entered, or a scalar;
         a state whose entering terminates is absorbing and pays nothing.
+
+        Arrays that are read-only already (`moves.flags.writeable = False`) are kept, not copied, where the type fits.
         """
         # Copies in C order: the caller's arrays stay the caller's, and kernels are compiled for one layout.
-        moves = np.array(as_states(moves, "moves"), order="C")
+        moves = own(as_states(moves, "moves"), moves)
         n_states = moves.shape[0] if moves.ndim else 0
 
-        def spread(array: np.ndarray) -> np.ndarray:
-            return np.full(n_states, array) if array.ndim == 0 else np.array(array, order="C")
+        def spread(array: np.ndarray, given: Any) -> np.ndarray:
+            return np.full(n_states, array) if array.ndim == 0 else own(array, given)
 
         form = Moves(
             moves,
-            np.array(as_numbers(noise, "noise"), order="C"),
-            spread(as_numbers(reward, "reward")),
-            spread(as_flags(terminated, "terminated")),
-            None if success is None else spread(as_flags(success, "success")),
+            own(as_numbers(noise, "noise"), noise),
+            spread(as_numbers(reward, "reward"), reward),
+            spread(as_flags(terminated, "terminated"), terminated),
+            None if success is None else spread(as_flags(success, "success"), success),
         )
         return cls(form, start, state_labels=state_labels, action_labels=action_labels)
 
@@ -178,6 +181,11 @@ class MDP:
 
     # What it is
 
+    @cached_property
+    def start(self) -> np.ndarray:
+        """(S,) float64: the distribution of the first state. Uniform where it was not given, made when asked for."""
+        return check_start(np.full(self.n_states, 1.0 / self.n_states), self.n_states)
+
     @property
     def n_states(self) -> int:
         """S, the number of states."""
@@ -203,6 +211,9 @@ class MDP:
 
     def over_start(self, value: np.ndarray) -> float:
         """The mean of `value` (S,) over the start distribution; other states don't count, however infinite."""
+        if "start" not in vars(self):
+            with np.errstate(invalid="ignore"):
+                return float(value.mean())
         starts = self.start > 0
         with np.errstate(invalid="ignore"):  # infinities of both signs: the mean is nan
             return float(self.start[starts] @ value[starts])
@@ -215,7 +226,7 @@ class MDP:
     @property
     def nbytes(self) -> int:
         """Bytes held by the arrays of the form it is stored in."""
-        return self.form.nbytes + self.start.nbytes
+        return self.form.nbytes + (self.start.nbytes if "start" in vars(self) else 0)
 
     def label(self, state: int) -> Any:
         """What state `state` means."""
@@ -246,13 +257,16 @@ class MDP:
         """(S, A) float64 action values, one look ahead from `value` (S,); -inf where an action is not available."""
         return self.form.q(self._value(value), checked_gamma(gamma))
 
-    def backup(self, value: Any, gamma: float) -> np.ndarray:
-        """(S,) float64: the Bellman optimality operator, max_a q(s, a), without the (S, A) array."""
-        return self.form.backup(self._value(value), checked_gamma(gamma))
+    def backup(self, value: Any, gamma: float, threads: int = 1) -> np.ndarray:
+        """(S,) float64: the Bellman optimality operator, max_a q(s, a), without the (S, A) array.
+
+        threads: how many cores share the work; the bits don't depend on it.
+        """
+        return self.form.backup(self._value(value), checked_gamma(gamma), checked_threads(threads) or 1)
 
     def greedy(self, value: Any, gamma: float, tie: float = TIE) -> np.ndarray:
         """(S,) int64: the first action within `tie` (relative to the best's size) of the best."""
-        return first_best(self.q(value, gamma), tie)
+        return self.form.look(self._value(value), checked_gamma(gamma), tie).policy
 
     def expected_reward(self) -> np.ndarray:
         """(S, A) float64: the mean reward of each action; 0 where it is not available."""

@@ -12,7 +12,12 @@ from functools import cached_property
 import numpy as np
 
 from rltk.mdp.jit import jit
+from rltk.mdp.looking import Look, look_ahead, moves_kernel
 from rltk.mdp.rows import Outcomes
+from rltk.mdp.survey import Survey, survey_moves
+from rltk.mdp.threads import in_chunks
+
+BLOCK = 256  # states at a time: what their moves lead to stays in the nearest cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,13 +60,23 @@ class Moves:
     def q(self, value: np.ndarray, gamma: float) -> np.ndarray:
         """(S, A) float64 action values after one look ahead from `value` (S,)."""
         out = np.empty((self.n_states, self.n_actions))
-        _q(self.moves, self.noise, *self.flat, value, gamma, out)
+        _q(self.moves, self.noise, *self.flat, self._entering(value, gamma), out)
         return out
 
-    def backup(self, value: np.ndarray, gamma: float) -> np.ndarray:
-        """(S,) float64: the Bellman optimality operator applied once."""
+    def backup(self, value: np.ndarray, gamma: float, threads: int = 1) -> np.ndarray:
+        """(S,) float64: the Bellman optimality operator applied once; the same bits by any number of threads."""
+        entering, out = self._entering(value, gamma, threads), np.empty(self.n_states)
+
+        def sweep(begin: int, stop: int) -> None:
+            _backup(self.moves, self.noise, *self.flat, entering, out, begin, stop)
+
+        in_chunks(sweep, self.n_states, threads)
+        return out
+
+    def _entering(self, value: np.ndarray, gamma: float, threads: int = 1) -> np.ndarray:
+        """(S,) float64: what of a move's worth depends on the state entered alone, so that it is gathered at once."""
         out = np.empty(self.n_states)
-        _backup(self.moves, self.noise, *self.flat, value, gamma, out)
+        in_chunks(lambda begin, stop: _enter(*self.flat, value, gamma, out, begin, stop), self.n_states, threads)
         return out
 
     @property
@@ -89,20 +104,17 @@ class Moves:
             state, next_state, weight[state, move], self.per_move(self.reward)[state, move], terminated, success
         )
 
-    def mass_range(self) -> tuple[float, float]:
-        """The least and the largest probability of going on, over all rows: what a backup contracts by."""
-        _, _, terminated, by_move = self.flat
-        return _mass_range(self.moves, self.noise, terminated, by_move)
+    def look(self, value: np.ndarray, gamma: float, tie: float) -> Look:
+        """The greedy policy and its backup from `value` (S,), in one pass; `tie` is `first_best`'s."""
+        kernel = moves_kernel(self.moves.shape[1], self.n_actions)
+        return look_ahead(kernel, (self.moves, self.noise, *self.flat), value, gamma, tie)
 
-    def longest_row(self) -> int:
-        """The largest number of outcomes in a row: how many products a backup sums."""
-        return self.moves.shape[1]
-
-    def resting(self) -> np.ndarray:
-        """(S,) bool: the states where every outcome ends and pays nothing, worth exactly 0."""
-        if self.terminated.ndim == 1:
-            return self.terminated.copy()  # any other state that only ends is valued like the rest
-        return (self.terminated & (self.per_move(self.reward) == 0)).all(axis=1)
+    @cached_property
+    def survey(self) -> Survey:
+        """What bounds need to know of T and R."""
+        resting = np.empty(self.n_states, dtype=bool)
+        low, high, longest, largest = survey_moves(self.moves, self.noise, *self.flat, resting)
+        return Survey(low, high, longest, largest, resting)
 
     @property
     def n_outcomes(self) -> int:
@@ -115,63 +127,63 @@ class Moves:
         return sum(array.nbytes for array in vars(self).values() if isinstance(array, np.ndarray))
 
 
-@jit
-def move_targets(moves, reward, reward_by_move, terminated, terminated_by_move, value, gamma, s, out):
-    """Fill `out` (M,) with x(s, m): what each move is worth. An absorbing state's moves are worth nothing."""
+@jit(nogil=True)
+def _enter(reward, reward_by_move, terminated, terminated_by_move, value, gamma, out, begin, stop):
+    for s in range(begin, stop):
+        worth = 0.0 if not terminated_by_move and terminated[s] else gamma * value[s]
+        out[s] = worth if reward_by_move or terminated_by_move else reward[s] + worth
+
+
+@jit(nogil=True)
+def _targets(moves, reward, reward_by_move, terminated, terminated_by_move, entering, begin, stop, out):
+    """Fill `out` (M, BLOCK) with x(s, m) of the states from `begin` to `stop`."""
     n_moves = moves.shape[1]
-    if not terminated_by_move and terminated[s]:
-        out[:] = 0.0
-        return
-    for m in range(n_moves):
-        t = moves[s, m]
-        target = reward[s * n_moves + m] if reward_by_move else reward[t]
-        if not (terminated[s * n_moves + m] if terminated_by_move else terminated[t]):
-            target += gamma * value[t]
-        out[m] = target
+    for s in range(begin, stop):
+        for m in range(n_moves):
+            t = moves[s, m]
+            # An ending is a choice, not a product: an infinite value behind it must not turn into a NaN.
+            worth = 0.0 if terminated_by_move and terminated[s * n_moves + m] else entering[t]
+            if reward_by_move:
+                worth = reward[s * n_moves + m] + worth
+            elif terminated_by_move:
+                worth = reward[t] + worth
+            out[m, s - begin] = worth
 
 
-@jit
-def mixed(noise, a, targets):
-    """The mean of the moves' targets under the noise of action `a`, summed left to right."""
-    total = 0.0
-    for m in range(targets.size):
+@jit(nogil=True)
+def _mix(noise, a, targets, count, out):
+    """Fill `out` (BLOCK,) with the mean of the targets under the noise of action `a`, each summed in order of moves."""
+    out[:count] = 0.0
+    for m in range(targets.shape[0]):
         if noise[a, m] > 0.0:  # an infinite target that can't happen must not turn the sum into a NaN
-            total += noise[a, m] * targets[m]
-    return total
+            for j in range(count):
+                out[j] += noise[a, m] * targets[m, j]
 
 
-@jit
-def _q(moves, noise, reward, reward_by_move, terminated, terminated_by_move, value, gamma, out):
-    targets = np.empty(moves.shape[1])
-    for s in range(out.shape[0]):
-        move_targets(moves, reward, reward_by_move, terminated, terminated_by_move, value, gamma, s, targets)
+@jit(nogil=True)
+def _q(moves, noise, reward, reward_by_move, terminated, terminated_by_move, entering, out):
+    targets, mixed = np.empty((moves.shape[1], BLOCK)), np.empty(BLOCK)
+    for first in range(0, out.shape[0], BLOCK):
+        last = min(first + BLOCK, out.shape[0])
+        _targets(moves, reward, reward_by_move, terminated, terminated_by_move, entering, first, last, targets)
         for a in range(out.shape[1]):
-            out[s, a] = mixed(noise, a, targets)
+            _mix(noise, a, targets, last - first, mixed)
+            for s in range(first, last):
+                absorbing = not terminated_by_move and terminated[s]
+                out[s, a] = 0.0 if absorbing else mixed[s - first]
 
 
-@jit
-def _backup(moves, noise, reward, reward_by_move, terminated, terminated_by_move, value, gamma, out):
-    targets = np.empty(moves.shape[1])
-    for s in range(out.size):
-        move_targets(moves, reward, reward_by_move, terminated, terminated_by_move, value, gamma, s, targets)
-        best = -np.inf
+@jit(nogil=True)
+def _backup(moves, noise, reward, reward_by_move, terminated, terminated_by_move, entering, out, begin, stop):
+    targets, mixed, best = np.empty((moves.shape[1], BLOCK)), np.empty(BLOCK), np.empty(BLOCK)
+    for first in range(begin, stop, BLOCK):
+        last = min(first + BLOCK, stop)
+        _targets(moves, reward, reward_by_move, terminated, terminated_by_move, entering, first, last, targets)
+        best[:] = -np.inf
         for a in range(noise.shape[0]):
-            q = mixed(noise, a, targets)
-            if q > best:
-                best = q
-        out[s] = best
-
-
-@jit
-def _mass_range(moves, noise, terminated, by_move):
-    n_states, n_moves = moves.shape
-    low, high = np.inf, 0.0
-    for s in range(n_states):
-        ended = not by_move and terminated[s]
-        for a in range(noise.shape[0]):
-            mass = 0.0
-            for m in range(n_moves):
-                if not ended and not terminated[s * n_moves + m if by_move else moves[s, m]]:
-                    mass += noise[a, m]
-            low, high = min(low, mass), max(high, mass)
-    return low, high
+            _mix(noise, a, targets, last - first, mixed)
+            for j in range(last - first):
+                best[j] = mixed[j] if mixed[j] > best[j] else best[j]
+        for s in range(first, last):
+            absorbing = not terminated_by_move and terminated[s]
+            out[s] = 0.0 if absorbing else best[s - first]

@@ -15,6 +15,9 @@ from typing import NamedTuple
 import numpy as np
 
 from rltk.mdp.jit import jit
+from rltk.mdp.looking import Look, look_ahead, rows_kernel
+from rltk.mdp.survey import Survey, survey_rows
+from rltk.mdp.threads import in_chunks
 
 
 class Outcomes(NamedTuple):
@@ -63,20 +66,15 @@ class Rows:
         _q(self.row_start, self.next_state, self.probability, self.reward, self.terminated, value, gamma, out)
         return out
 
-    def backup(self, value: np.ndarray, gamma: float) -> np.ndarray:
-        """(S,) float64: the Bellman optimality operator applied once."""
+    def backup(self, value: np.ndarray, gamma: float, threads: int = 1) -> np.ndarray:
+        """(S,) float64: the Bellman optimality operator applied once; the same bits by any number of threads."""
         out = np.empty(self.n_states)
-        _backup(
-            self.row_start,
-            self.next_state,
-            self.probability,
-            self.reward,
-            self.terminated,
-            value,
-            gamma,
-            self.n_actions,
-            out,
-        )
+        arrays = (self.row_start, self.next_state, self.probability, self.reward, self.terminated)
+
+        def sweep(begin: int, stop: int) -> None:
+            _backup(*arrays, value, gamma, self.n_actions, out, begin, stop)
+
+        in_chunks(sweep, self.n_states, threads)
         return out
 
     def outcomes(self, policy: np.ndarray) -> Outcomes:
@@ -93,21 +91,19 @@ class Rows:
             None if self.success is None else self.success[met],
         )
 
-    def mass_range(self) -> tuple[float, float]:
-        """The least and the largest probability of going on, over all rows: what a backup contracts by."""
-        return _mass_range(self.row_start, self.probability, self.terminated)
+    def look(self, value: np.ndarray, gamma: float, tie: float) -> Look:
+        """The greedy policy and its backup from `value` (S,), in one pass; `tie` is `first_best`'s."""
+        arrays = (self.row_start, self.next_state, self.probability, self.reward, self.terminated)
+        return look_ahead(rows_kernel(self.n_actions), arrays, value, gamma, tie)
 
-    def longest_row(self) -> int:
-        """The largest number of outcomes in a row: how many products a backup sums."""
-        return int(np.diff(self.row_start).max())
-
-    def resting(self) -> np.ndarray:
-        """(S,) bool: the states where every outcome ends and pays nothing, worth exactly 0."""
-        lively = ~self.terminated | (self.reward != 0)
-        if self.reward_noise is not None:
-            lively |= self.reward_noise > 0
-        count = np.concatenate(([0], np.cumsum(lively)))[self.row_start[:: self.n_actions]]
-        return np.diff(count) == 0
+    @cached_property
+    def survey(self) -> Survey:
+        """What bounds need to know of T and R."""
+        resting = np.empty(self.n_states, dtype=bool)
+        noise = np.zeros(0) if self.reward_noise is None else self.reward_noise
+        arrays = (self.row_start, self.probability, self.reward, noise, self.terminated)
+        low, high, longest, largest = survey_rows(*arrays, self.n_actions, resting)
+        return Survey(low, high, longest, largest, resting)
 
     @property
     def n_outcomes(self) -> int:
@@ -129,7 +125,7 @@ def _expected_reward(row_start, probability, reward, out):
         out[row] = total
 
 
-@jit
+@jit(inline="always")  # a call for each row takes three times as long
 def row_value(row_start, next_state, probability, reward, terminated, value, gamma, row):
     """q of one (state, action) row; -inf where the row is empty."""
     if row_start[row] == row_start[row + 1]:
@@ -152,9 +148,9 @@ def _q(row_start, next_state, probability, reward, terminated, value, gamma, out
             out[s, a] = row_value(row_start, next_state, probability, reward, terminated, value, gamma, row)
 
 
-@jit
-def _backup(row_start, next_state, probability, reward, terminated, value, gamma, n_actions, out):
-    for s in range(out.size):
+@jit(nogil=True)
+def _backup(row_start, next_state, probability, reward, terminated, value, gamma, n_actions, out, begin, stop):
+    for s in range(begin, stop):
         best = -np.inf
         for a in range(n_actions):
             row = s * n_actions + a
@@ -162,17 +158,3 @@ def _backup(row_start, next_state, probability, reward, terminated, value, gamma
             if q > best:
                 best = q
         out[s] = best
-
-
-@jit
-def _mass_range(row_start, probability, terminated):
-    low, high = np.inf, 0.0
-    for row in range(row_start.size - 1):
-        if row_start[row] == row_start[row + 1]:
-            continue
-        mass = 0.0
-        for i in range(row_start[row], row_start[row + 1]):
-            if not terminated[i]:
-                mass += probability[i]
-        low, high = min(low, mass), max(high, mass)
-    return low, high

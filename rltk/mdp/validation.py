@@ -56,7 +56,14 @@ def as_states(value: Any, name: str) -> np.ndarray:
     if array.dtype.kind not in "iu":
         raise MDPError(f"{name} holds numbers of states; its dtype is {array.dtype}, expected integers")
     fits = array.size == 0 or (array.min() >= -1 and array.max() <= MAX_STATES)
-    return array.astype(np.int32) if fits else array
+    return array.astype(np.int32, copy=False) if fits else array
+
+
+def own(array: np.ndarray, given: Any) -> np.ndarray:
+    """`array`, made from `given`, as an array in C order that nobody else can change: a copy where it is needed."""
+    mine = array is not given and not np.may_share_memory(array, given) if isinstance(given, np.ndarray) else True
+    frozen = array.flags.owndata and not array.flags.writeable
+    return array if (mine or frozen) and array.flags.c_contiguous else np.array(array, order="C")
 
 
 def freeze(*arrays: np.ndarray | None) -> None:

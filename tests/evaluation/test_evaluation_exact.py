@@ -272,8 +272,11 @@ def test_criteria_never_meet_silently():
         rltk.evaluate(agent, gym.make("rltk/FrozenLake8x8-v0"), criterion=0.99, solution=other)
     with pytest.raises(CriterionError, match=r"criterion=0\.99"):
         rltk.evaluate(Table([[1, 0, 0, 0]] * 16), env)
-    with pytest.raises(CriterionError, match="average"):
-        rltk.evaluate(agent, env, criterion=Criterion(1.0, kind="average"))
+    with pytest.raises(CriterionError, match="10 steps"):
+        rltk.evaluate(agent, env, criterion=Criterion(1.0, 10, "average"))
+    soft = rltk.solve(env, gamma=0.9, method="soft-value-iteration")
+    with pytest.raises(CriterionError, match="entropy"):
+        rltk.evaluate(agent, env, solution=soft)
     with pytest.raises(ArgumentError, match=r"1\.5"):
         rltk.evaluate(agent, env, criterion=1.5)
     with pytest.raises(ArgumentError, match=r"gym\.make"):

@@ -22,6 +22,11 @@ OCCUPANCY = "test_chain.py::test_occupancy_is_the_expected_number_of_visits"
 DISCOUNTED = "test_chain.py::test_discounted_value_solves_the_bellman_equation"
 SUCCESS = "test_chain.py::test_success_probability_is_of_ever_succeeding"
 MERGED = "test_operators.py::test_equal_outcomes_are_merged_and_different_ones_are_not"
+LOOK = "test_looking.py::test_a_look_finds_the_backup_the_policy_and_the_extremes"
+SURVEY = "test_looking.py::test_a_survey_says_what_the_outcomes_hold"
+ENDS = "test_looking.py::test_every_kernel_of_the_compact_form_knows_where_ends_belong"
+LEAST = "test_looking.py::test_the_least_mass_is_that_of_an_end"
+RESTS = "test_looking.py::test_a_state_rests_when_all_of_it_ends_and_pays_nothing"
 LAW = "test_sampling.py::test_the_outcome_is_the_first_whose_sum_exceeds_the_word"
 LEFTOVER = "test_sampling.py::test_the_last_outcome_that_can_happen_takes_what_rounding_leaves"
 ABSORBING = "test_sampling.py::test_a_compact_end_is_absorbing_in_the_simulator_too"
@@ -33,10 +38,21 @@ QUICK = [
     ("rows.py", "target += gamma * value", "target += value", EXACT),
     ("rows.py", "        return -np.inf\n", "        return 0.0\n", EXACT),
     ("rows.py", "total += probability[i] * reward[i]", "total += reward[i]", EXACT),
-    ("moves.py", "if not (terminated[s * n_moves + m] if terminated_by_move else terminated[t]):", "if True:", COMPACT),
-    ("moves.py", "        out[:] = 0.0\n        return\n", "        pass\n", COMPACT),
-    ("moves.py", "if q > best:", "if q >= -1.0:", COMPACT),
-    ("moves.py", "if reward_by_move else reward[t]", "if reward_by_move else reward[s]", COMPACT),
+    ("moves.py", "0.0 if terminated_by_move and terminated[s * n_moves + m] else entering[t]", "entering[t]", COMPACT),
+    ("moves.py", "0.0 if not terminated_by_move and terminated[s] else gamma * value[s]", "gamma * value[s]", ENDS),
+    ("moves.py", "out[s] = 0.0 if absorbing else best[s - first]", "out[s] = best[s - first]", COMPACT),
+    ("moves.py", "out[s, a] = 0.0 if absorbing else mixed[s - first]", "out[s, a] = mixed[s - first]", COMPACT),
+    ("moves.py", "best[j] = mixed[j] if mixed[j] > best[j] else best[j]", "best[j] = mixed[j]", COMPACT),
+    ("moves.py", "worth = reward[t] + worth", "worth = reward[s] + worth", COMPACT),
+    ("looking.py", "if not terminated[i]:", "if True:", LOOK),
+    ("looking.py", "while q[chosen] < top - margin:", "while q[chosen] < top:", LOOK),
+    ("looking.py", "if not (terminated[s * n_moves + m] if by_move else terminated[t]):", "if True:", LOOK),
+    ("looking.py", "over = not by_move and terminated[s]", "over = False", ENDS),
+    ("looking.py", "min(extremes[2], q[chosen] - v)", "min(extremes[2], top - v)", LOOK),
+    ("survey.py", "low, high, longest = min(low, mass), max(high, mass)", "low, high, longest = mass, mass", SURVEY),
+    ("survey.py", "                elif size > 0.0 or", "                elif", RESTS),
+    ("survey.py", "if reward[s * n_moves + m if reward_by_move else moves[s, m]] != 0.0:", "if False:", SURVEY),
+    ("survey.py", "low, resting[s] = min(low, 0.0), True", "resting[s] = True", LEAST),
     ("chain.py", "matrix(~outcomes.terminated)\n", "matrix(outcomes.weight > 0)\n", DISCOUNTED),
     ("chain.py", "closed[label[self.ending > 0]] = False", "pass", TOTAL),
     ("chain.py", "none = self.can_reach(np.isnan(endless)) | (up & down)", "none = np.isnan(endless)", TOTAL),

@@ -132,6 +132,17 @@ def test_a_map_file_is_an_environment(tmp_path, capsys):
     assert "suboptimality" in capsys.readouterr().out
 
 
+def test_plan_asks_for_a_horizon_or_an_average(capsys):
+    """`--horizon 100` on FrozenLake is Gymnasium's own limit, 0.74419; `--average True` the mean reward a step."""
+    lake = ["plan", "--env", "FrozenLake-v1", "--report", "False"]
+    assert main([*lake, "--gamma", "1", "--horizon", "100"]) == 0
+    assert "0.74419" in capsys.readouterr().out
+    assert main([*lake, "--average", "True"]) == 0
+    assert "average reward" in capsys.readouterr().out
+    assert main([*lake, "--average", "True", "--method", "value-iteration"]) == 2
+    assert "average" in capsys.readouterr().err
+
+
 def test_a_wrong_map_is_told_with_its_place(tmp_path, capsys):
     """Line and column of the fault."""
     path = tmp_path / "my.map"

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from rltk.agents.planning.structure.patterns import Patterns
+from rltk.agents.planning.structure.predecessors import find_predecessors
 from rltk.mdp import jit
+from rltk.mdp.rows import Rows
 
 BLOCK = 64
 
@@ -20,35 +22,52 @@ class Order:
 
     state: np.ndarray  # (S,) int32: the state at each place
     place: np.ndarray  # (S,) int32: the place of each state
-    level_end: np.ndarray  # (B,) int32: for each block the last block of the window that begins with it
+    level_end: np.ndarray  # (B,) int32: for each block the end (exclusive) of the window that begins with it
     dependants_start: np.ndarray  # (B + 1,) int64
     dependants: np.ndarray  # blocks that hold a predecessor of a state of the block
 
 
 def goal_first(patterns: Patterns, levels_ahead: int) -> tuple[Order, np.ndarray]:
     """(the order, the successors (S, D) int32 as places in it)."""
-    n_states = patterns.pattern.size
-    start, predecessors = _predecessors(patterns.successors)
-    state, place, level = _breadth_first(start, predecessors, _seeds(patterns))
+    n_blocks = -(-patterns.pattern.size // BLOCK)
+    if _mutual(patterns.successors):
+        state, place, level_start = _breadth_first(patterns.successors, _seeds(patterns))
+    else:
+        start, predecessors = _predecessors(patterns.successors)
+        state, place, level_start = _breadth_first_against(start, predecessors, _seeds(patterns))
+        del start, predecessors
     successors = _renumbered(patterns.successors, state, place)
-    n_blocks = -(-n_states // BLOCK)
     blocks_start, blocks = _block_dependants(successors, n_blocks)
-    return Order(state, place, _window_ends(level, n_blocks, levels_ahead), blocks_start, blocks), successors
+    return Order(state, place, _window_ends(level_start, n_blocks, levels_ahead), blocks_start, blocks), successors
+
+
+def goal_first_of_rows(rows: Rows) -> np.ndarray:
+    """(S,) int32: the states in the same order, found from the rows of T."""
+    end = np.zeros(rows.n_states, dtype=bool)
+    end[np.repeat(np.arange(rows.n_states), np.diff(rows.row_start[:: rows.n_actions]))[rows.terminated]] = True
+    best = np.where(rows.available, rows.expected_reward, -np.inf).max(axis=1)
+    against = find_predecessors(rows)
+    seeds = np.flatnonzero(end if end.any() else _pays_most(best)).astype(np.int32)
+    return _breadth_first_against(against.start, against.state, seeds)[0]
+
+
+def _pays_most(best: np.ndarray) -> np.ndarray:
+    """Which of the best mean rewards are in the upper quarter of their range."""
+    low, high = best.min(), best.max()
+    return best >= high - 0.25 * (high - low)
 
 
 def _seeds(patterns: Patterns) -> np.ndarray:
     """(n,) int32: states next to an end; where nothing ends, those that can pay nearly the most."""
-    seed = patterns.ends
-    if not seed[patterns.pattern].any():
-        best = patterns.reward.max(axis=1)
-        low, high = best.min(), best.max()
-        seed = best >= high - 0.25 * (high - low)
+    seed = patterns.table.ends
+    if not seed.any():
+        seed = _pays_most(patterns.table.reward.max(axis=1))
     return np.flatnonzero(seed[patterns.pattern]).astype(np.int32)
 
 
 @jit
 def _predecessors(successors):
-    """Who leads to a state: compressed rows, self-loops (padding) left out."""
+    """Who leads to a state: compressed rows, staying left out."""
     n_states, width = successors.shape
     start = np.zeros(n_states + 2, dtype=np.int64)
     for s in range(n_states):
@@ -68,57 +87,107 @@ def _predecessors(successors):
 
 
 @jit
-def _breadth_first(start, predecessors, seeds):
-    """(state at each place, place of each state, level of each place); what no seed can be reached from comes last."""
-    n_states = start.size - 1
+def _mutual(successors, looked_at=4096):
+    """Whether, as in most worlds that one walks about in, a state can be left to where one came from.
+
+    Then its successors serve as its predecessors, which need not be listed. A sample of states will do: the order is
+    only a matter of speed.
+    """
+    n_states, width = successors.shape
+    for s in range(0, n_states, max(1, n_states // looked_at)):
+        for d in range(width):
+            t = successors[s, d]
+            back, leaves = False, False
+            for e in range(width):
+                back |= successors[t, e] == s
+                leaves |= successors[t, e] != t
+            if leaves and not back:
+                return False
+    return True
+
+
+@jit(inline="always")
+def _begin(n_states, seeds):
     state = np.empty(n_states, dtype=np.int32)
     place = np.full(n_states, -1, dtype=np.int32)
-    level = np.zeros(n_states, dtype=np.int32)
-    count = 0
-    for s in seeds:
-        place[s] = count
-        state[count] = s
-        count += 1
-    head = 0
+    for i in range(seeds.size):
+        place[seeds[i]] = i
+        state[i] = seeds[i]
+    return state, place
+
+
+@jit(inline="always")
+def _finish(state, place, count, levels):
+    """What reaches no seed comes last."""
+    if count < state.size:
+        for s in range(state.size):
+            if place[s] < 0:
+                place[s] = count
+                state[count] = s
+                count += 1
+        levels.append(state.size)
+    return state, place, np.array(levels)
+
+
+@jit
+def _breadth_first(successors, seeds):
+    """(state at each place, place of each state, first place of each level and S) where successors lead back."""
+    state, place = _begin(successors.shape[0], seeds)
+    levels, count, head = [0], seeds.size, 0
     while head < count:
+        if head == levels[-1]:
+            levels.append(count)
+        s = state[head]
+        for d in range(successors.shape[1]):
+            t = successors[s, d]
+            if place[t] < 0:
+                place[t] = count
+                state[count] = t
+                count += 1
+        head += 1
+    return _finish(state, place, count, levels)
+
+
+@jit
+def _breadth_first_against(start, predecessors, seeds):
+    """The same against the arrows."""
+    state, place = _begin(start.size - 1, seeds)
+    levels, count, head = [0], seeds.size, 0
+    while head < count:
+        if head == levels[-1]:
+            levels.append(count)
         s = state[head]
         for j in range(start[s], start[s + 1]):
             t = predecessors[j]
             if place[t] < 0:
                 place[t] = count
                 state[count] = t
-                level[count] = level[head] + 1
                 count += 1
         head += 1
-    last = level[count - 1] + 1 if count > 0 else 0
-    for s in range(n_states):
-        if place[s] < 0:
-            place[s] = count
-            state[count] = s
-            level[count] = last
-            count += 1
-    return state, place, level
+    return _finish(state, place, count, levels)
 
 
 @jit
 def _renumbered(successors, state, place):
     out = np.empty_like(successors)
     for i in range(state.size):
+        s = state[i]
         for d in range(successors.shape[1]):
-            out[i, d] = place[successors[state[i], d]]
+            out[i, d] = place[successors[s, d]]
     return out
 
 
 @jit
-def _window_ends(level, n_blocks, levels_ahead):
+def _window_ends(level_start, n_blocks, levels_ahead):
     """For each block the end (exclusive) of the blocks at most `levels_ahead` levels past its first state."""
     ends = np.empty(n_blocks, dtype=np.int32)
-    i = 0
+    last = level_start.size - 1  # level_start[last] is S
+    level = 0
     for block in range(n_blocks):
-        limit = level[block * BLOCK] + levels_ahead
-        while i < level.size and level[i] <= limit:
-            i += 1
-        ends[block] = min(n_blocks, (i + BLOCK - 1) // BLOCK)
+        while level_start[level + 1] <= block * BLOCK:
+            level += 1
+        limit = level_start[min(level + 1 + levels_ahead, last)]
+        ends[block] = min(n_blocks, (limit + BLOCK - 1) // BLOCK)
     return ends
 
 
@@ -135,7 +204,7 @@ def _block_dependants(successors, n_blocks):
             for i in range(block * BLOCK, min(n_states, (block + 1) * BLOCK)):
                 for d in range(width):
                     target = successors[i, d] // BLOCK
-                    if successors[i, d] == i or stamp[target] == block:
+                    if stamp[target] == block or successors[i, d] == i:
                         continue
                     stamp[target] = block
                     if turn == 0:

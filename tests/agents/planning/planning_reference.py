@@ -11,7 +11,23 @@ from math import inf, isfinite, isnan
 
 import mdp_reference as reference
 
+from rltk.agents.planning import PLANNERS
 from rltk.mdp import MDP
+
+PLAIN = {
+    name: planner
+    for name, planner in PLANNERS.items()
+    if "discounted" in planner.kinds and not planner.takes_horizon and not planner.regularised
+}
+"""The planners whose answers can be compared: those of plain reward without a horizon."""
+
+TOTAL = {name: planner for name, planner in PLAIN.items() if "total" in planner.kinds}
+"""Those of them that take gamma 1."""
+
+
+def cases(*gammas):
+    """Every (name, gamma) of plain planners that solve it."""
+    return [(name, gamma) for name in PLAIN for gamma in gammas if gamma < 1 or name in TOTAL]
 
 
 def policies(outcomes):

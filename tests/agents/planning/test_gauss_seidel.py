@@ -41,8 +41,8 @@ def q_of(mdp: MDP, value: np.ndarray, gamma: float) -> np.ndarray:
     """One look ahead computed from the patterns alone, loops not divided out."""
     patterns = find_patterns(mdp)
     p = patterns.pattern
-    ahead = np.einsum("sad,sd->sa", patterns.weight[p], value[patterns.successors])
-    return patterns.reward[p] + gamma * (ahead + patterns.own[p] * value[:, None])
+    ahead = np.einsum("sad,sd->sa", patterns.table.weight[p], value[patterns.successors])
+    return patterns.table.reward[p] + gamma * (ahead + patterns.table.own[p] * value[:, None])
 
 
 @settings(max_examples=30, deadline=None)
@@ -60,7 +60,7 @@ def test_patterns_of_both_forms(extra):
     mdp = grid(20, 0, settings_=extra)
     value = np.random.default_rng(0).normal(size=mdp.n_states)
     for form in (mdp, MDP(mdp.rows, mdp.start)):
-        assert len(find_patterns(form).own) < 60
+        assert len(find_patterns(form).table.own) < 60
         np.testing.assert_allclose(q_of(form, value, 0.9), mdp.q(value, 0.9), rtol=1e-12, atol=1e-12)
 
 
@@ -129,13 +129,64 @@ def test_few_sweeps_on_a_large_grid():
     assert GaussSeidel(0.99).solve(mdp).sweeps < 40
 
 
-def test_what_it_does_not_take():
-    """More than eight successors a state: an error that names the planner to ask instead; `solve` does so itself."""
-    wide = MDP.from_arrays(np.full((20, 1, 20), 0.05), np.zeros((20, 1)))
-    with pytest.raises(ArgumentError, match="ValueIteration"):
-        GaussSeidel(0.9).solve(wide)
-    assert solve(MDP.from_arrays(np.full((600, 1, 600), 1 / 600), np.zeros((600, 1)))).method == "value iteration"
-    assert solve(grid(40, 0)).method == "gauss seidel"
+def wide(n_states: int, seed: int, terminal: bool) -> MDP:
+    """Random rows with twelve successors a state, some of them final."""
+    random = np.random.default_rng(seed)
+    T = np.zeros((n_states, 2, n_states))
+    for s in range(n_states):
+        for a in range(2):
+            T[s, a, random.choice(n_states, 6, replace=False)] = random.dirichlet(np.ones(6))
+    ends = (T > 0) & (random.random(T.shape) < 0.05) if terminal else None
+    return MDP.from_arrays(T, random.normal(size=T.shape), terminated=ends)
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_any_number_of_successors(terminal):
+    """More than eight successors a state: the same answer from the rows themselves."""
+    mdp = wide(60, 0, terminal)
+    assert find_patterns(mdp) is None
+    exact = PolicyIteration(0.95).solve(mdp).value
+    solution = GaussSeidel(0.95, tolerance=1e-9).solve(mdp)
+    assert solution.converged
+    assert (solution.lower <= exact + 1e-11).all()
+    assert (exact - 1e-11 <= solution.upper).all()
+
+
+@pytest.mark.parametrize("as_rows", [False, True])
+def test_a_warm_start_mends_only_what_changed(as_rows):
+    """From the solution of a map with one cell walled up, the map without it is certified in a few backups a state;
+    states are matched by their cells."""
+    text = [list(row) for row in np.where(np.random.default_rng(5).random((100, 100)) < 0.2, "#", ".")]
+    text[0][0], text[-1][-1], text[40][40] = "S", "G", "."
+    after = compile_map(parse_map("\n".join(map("".join, text)) + "\n---\nslip = 0.2\n"))[0]
+    text[40][40] = "#"
+    before = compile_map(parse_map("\n".join(map("".join, text)) + "\n---\nslip = 0.2\n"))[0]
+    assert before.n_states == after.n_states - 1
+    if as_rows:
+        after = MDP(after.rows, after.start, state_labels=after.state_labels)
+    old = solve(before)
+    cold, warm = solve(after), solve(after, warm_start=old)
+    assert warm.converged
+    assert 4 * warm.sweeps < cold.sweeps
+    assert (warm.lower <= cold.upper).all()
+    assert (cold.lower <= warm.upper).all()
+
+
+def test_a_misleading_warm_start_harms_nothing():
+    """Values that are far off, above or below, give the same certificate."""
+    mdp = grid(40, 3)
+    exact = PolicyIteration(0.99).solve(mdp).value
+    for guess in (
+        np.full(mdp.n_states, 1e3),
+        np.full(mdp.n_states, -1e3),
+        np.random.default_rng(0).normal(size=mdp.n_states),
+    ):
+        solution = GaussSeidel(0.99).solve(mdp, warm_start=guess)
+        assert solution.converged
+        assert (solution.lower <= exact + 1e-12).all()
+        assert (exact - 1e-12 <= solution.upper).all()
+    with pytest.raises(ArgumentError, match="warm_start"):
+        GaussSeidel(0.99).solve(mdp, warm_start=np.zeros(3))
 
 
 def test_it_says_when_it_was_stopped():

@@ -6,9 +6,9 @@ from math import inf
 
 import numpy as np
 import pytest
-from planning_reference import faults, optimum_of, stored
+from planning_reference import PLAIN as PLANNERS
+from planning_reference import TOTAL, cases, faults, optimum_of, stored
 
-from rltk.agents.planning import PLANNERS
 from rltk.mdp import MDP
 
 END = [(1.0, 0, 0.0, True)]
@@ -36,8 +36,7 @@ every_planner = pytest.mark.parametrize("name", PLANNERS)
 
 
 @every_shape
-@every_planner
-@pytest.mark.parametrize("gamma", [0.0, 0.9, 1.0])
+@pytest.mark.parametrize(("name", "gamma"), cases(0.0, 0.9, 1.0))
 def test_degenerate_shapes_are_solved_soundly(name, shape, gamma):
     """Bounds hold for each, by exact arithmetic, and a fresh planner needs no more than moments."""
     mdp = MDP.from_table(SHAPES[shape])
@@ -55,8 +54,7 @@ def test_degenerate_shapes_are_solved_soundly(name, shape, gamma):
         assert solution.converged, solution.note
 
 
-@every_planner
-@pytest.mark.parametrize("gamma", [0.99, 1.0])
+@pytest.mark.parametrize(("name", "gamma"), cases(0.99, 1.0))
 def test_too_few_sweeps_leave_sound_bounds(name, gamma):
     """A corridor of 40 states and three sweeps: not converged, said so, and the truth still lies between the bounds."""
     table = {s: {0: [(1, s + 1, -1, s == 39)], 1: [(1, s, -1, False)]} for s in range(40)} | {40: {0: END}}
@@ -74,8 +72,7 @@ def test_too_few_sweeps_leave_sound_bounds(name, gamma):
     assert not PLANNERS["value-iteration"](gamma, max_sweeps=3).solve(mdp).converged
 
 
-@every_planner
-@pytest.mark.parametrize("gamma", [0.9, 1.0])
+@pytest.mark.parametrize(("name", "gamma"), cases(0.9, 1.0))
 def test_a_tolerance_beyond_floats_is_not_reached_and_not_waited_for(name, gamma):
     """1e-300: stops when rounding is all that is left, with bounds as close as floats allow, and says so."""
     mdp = MDP.from_table({0: {0: [(1 / 3, 0, -1.1, False), (2 / 3, 0, 0.3, True)], 1: [(1, 0, -1.3, True)]}})
@@ -88,9 +85,8 @@ def test_a_tolerance_beyond_floats_is_not_reached_and_not_waited_for(name, gamma
     assert time.perf_counter() - begin < 20  # it took minutes where it was waited for
 
 
-@every_planner
 @pytest.mark.parametrize("scale", [1e-12, 1e-6, 1e6, 1e12])
-@pytest.mark.parametrize("gamma", [0.99, 1.0])
+@pytest.mark.parametrize(("name", "gamma"), cases(0.99, 1.0))
 def test_a_reward_s_unit_does_not_matter(name, scale, gamma):
     """The same problem in other units, with the tolerance in the same units, has the same answer: the bonus, the ties
     and the strict improvements are relative to the rewards."""
@@ -115,7 +111,7 @@ def test_units_far_from_the_tolerance_are_solved_too():
     """Rewards of 1e-12 under the usual tolerance: a bonus as large as the tolerance would outweigh every loss and make
     going round look like a gain (found in review: minutes, and no bound)."""
     table = {s: {0: [(1, s + 1, -1e-12, s == 11)], 1: [(1, s, -1e-12, False)]} for s in range(12)} | {12: {0: END}}
-    for planner in PLANNERS.values():
+    for planner in TOTAL.values():
         solution = planner(1.0).solve(MDP.from_table(table))
 
         assert solution.converged
@@ -127,7 +123,7 @@ def test_rewards_that_drown_the_tolerance_still_get_finite_bounds():
     """Rewards of 1e12 can't be known to 1e-6; they can be known to a few units (found in review: no bound at all, and a
     note that spoke of endless reward)."""
     mdp = MDP.from_table({0: {0: [(0.5, 0, -1e12, False), (0.5, 0, -1e12, True)]}})
-    for planner in PLANNERS.values():
+    for planner in TOTAL.values():
         solution = planner(1.0).solve(mdp)
 
         assert not solution.converged
@@ -140,7 +136,7 @@ def test_lost_states_whose_first_action_is_not_there():
     """States from which nothing ends and where action 0 is missing: the policy names an action that there is (found in
     review: it crashed)."""
     mdp = MDP.from_table({0: {1: [(1, 0, -1, False)]}, 1: {0: END}})
-    for planner in PLANNERS.values():
+    for planner in TOTAL.values():
         solution = planner(1.0).solve(mdp)
 
         assert solution.policy.tolist() == [1, 0]
@@ -151,7 +147,7 @@ def test_lost_states_whose_first_action_is_not_there():
 def test_a_loop_that_floats_can_t_leave():
     """A loop left with a probability of 1e-17 is singular in floats: no crash, and no certainty (found in review)."""
     mdp = MDP.from_table({0: {0: [(1.0, 0, -1, False), (1e-17, 0, 0, True)]}})
-    for planner in PLANNERS.values():
+    for planner in TOTAL.values():
         solution = planner(1.0, max_sweeps=10_000).solve(mdp)
 
         assert not solution.converged

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mdp_reference import mdps
-from planning_reference import STYLES, as_mdp, faults, optimum_of, random_mdp, stored, value_of
+from planning_reference import PLAIN as PLANNERS
+from planning_reference import STYLES, TOTAL, as_mdp, cases, faults, optimum_of, random_mdp, stored, value_of
 from scipy.optimize import linprog
 
-from rltk.agents.planning import PLANNERS, PolicyIteration, ValueIteration
+from rltk.agents.planning import PolicyIteration, ValueIteration
 from rltk.mdp import MDP
 
 GAMMAS = [0.0, 0.5, 0.9, 0.99]
@@ -67,7 +68,7 @@ def test_total_bounds_contain_the_exact_optimum(style):
     for seed in range(120):
         outcomes, _ = random_mdp(seed, style)
         mdp, (best, _) = as_mdp(outcomes), optimum_of(outcomes, 1)
-        for name, planner in PLANNERS.items():
+        for name, planner in TOTAL.items():
             solution = planner(1.0, tolerance=[1e-2, 1e-6, 1e-9][seed % 3]).solve(mdp)
 
             assert faults(solution, outcomes, best) == [], (seed, name)
@@ -79,7 +80,7 @@ def test_total_bounds_contain_the_exact_optimum(style):
 
 
 @settings(max_examples=100, deadline=None)
-@given(mdps(max_states=3), st.sampled_from(sorted(PLANNERS)))
+@given(mdps(max_states=3), st.sampled_from(sorted(TOTAL)))
 def test_total_bounds_contain_the_exact_optimum_whatever_hypothesis_finds(drawn, name):
     """The same on MDPs that are drawn to break it."""
     outcomes, _ = drawn
@@ -136,7 +137,7 @@ def test_total_bounds_allow_for_rounding():
         mdp = MDP.from_table(table)
         outcomes = stored(mdp)
         best, _ = optimum_of(outcomes, 1)
-        for planner in PLANNERS.values():
+        for planner in TOTAL.values():
             solution = planner(1.0, tolerance=1e-13).solve(mdp)
 
             assert faults(solution, outcomes, best) == [], (seed, planner)
@@ -158,22 +159,21 @@ def test_both_storage_forms_have_the_same_solution():
             ends,
         )
         rows = MDP(compact.rows, compact.start)
-        for planner in PLANNERS.values():
-            for gamma in (0.9, 1.0):
-                first, second = (planner(gamma, tolerance=1e-9).solve(mdp) for mdp in (compact, rows))
+        for name, gamma in cases(0.9, 1.0):
+            first, second = (PLANNERS[name](gamma, tolerance=1e-9).solve(mdp) for mdp in (compact, rows))
 
-                np.testing.assert_allclose(first.lower, second.lower, atol=3e-9)
-                np.testing.assert_allclose(first.upper, second.upper, atol=3e-9)
-                np.testing.assert_allclose(
-                    rows.chain(first.policy).value(gamma), rows.chain(second.policy).value(gamma), atol=1e-8
-                )
+            np.testing.assert_allclose(first.lower, second.lower, atol=3e-9)
+            np.testing.assert_allclose(first.upper, second.upper, atol=3e-9)
+            np.testing.assert_allclose(
+                rows.chain(first.policy).value(gamma), rows.chain(second.policy).value(gamma), atol=1e-8
+            )
 
 
 def test_the_policy_ends_although_loitering_looks_as_good():
     """A detour for nothing ties with the way out; only the way out ends. At gamma 1 the policy must take it."""
     loop = {0: {0: [(1.0, 1, 0, False)], 1: [(1.0, 2, 0, False)]}, 1: {0: [(1.0, 0, 0, False)]}}
     mdp = MDP.from_table(loop | {2: {0: [(1.0, 2, 1.0, True)], 1: [(1.0, 0, 0, False)]}})
-    for planner in PLANNERS.values():
+    for planner in TOTAL.values():
         solution = planner(1.0).solve(mdp)
 
         assert value_of(stored(mdp), solution.policy, 1) == [1, 1, 1]
@@ -190,7 +190,7 @@ def test_what_is_lost_beside_what_grows_for_ever_is_not_said_to_be_minus_infinit
             2: {0: [(1, 2, -1, False)]},
         }
     )
-    for planner in PLANNERS.values():
+    for planner in TOTAL.values():
         solution = planner(1.0).solve(mdp)
 
         assert solution.upper[0] == inf
