@@ -1,0 +1,216 @@
+"""One search of MCTS, twice: compiled on the arrays of a known MDP, and by stepping a copy of any environment.
+
+Both do the same: set out from the root, let UCT choose while in the tree, add one node, estimate what lies beyond it by
+a rollout or a given value, and back the return up. On rltk's own environments, whose simulator obeys the draw law, both
+spend the same random words and leave the same tree, bit for bit.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba.core.types import BaseNamedTuple  # type: ignore[attr-defined]
+from numba.extending import overload
+
+from rltk.agents.search.following import key_of
+from rltk.agents.search.tree import Tree, back_up, child, extend, select
+from rltk.errors import ArgumentError
+from rltk.mdp import jit
+from rltk.mdp.sampling import RowTables, draw
+from rltk.mdp.streams import integer_below, random
+
+
+class Settings(NamedTuple):
+    """The hyper-parameters of a search."""
+
+    gamma: float
+    simulations: int
+    exploration: float
+    max_depth: int
+
+
+def can_take(tables: Any, state: int, action: int) -> bool:
+    """Whether `action` is available in `state`. For use inside kernels."""
+    raise NotImplementedError("can_take runs inside kernels; ask mdp.available from Python")
+
+
+@overload(can_take, inline="always")
+def _can_take(tables, state, action):
+    if not isinstance(tables, BaseNamedTuple):
+        return None
+    return _row_there if tables.instance_class is RowTables else _always_there
+
+
+def _row_there(tables, state, action):
+    row = state * tables.n_actions + action
+    return tables.row_start[row] < tables.row_start[row + 1]
+
+
+def _always_there(tables, state, action):
+    return True
+
+
+@jit
+def search_arrays(tables, tree, root, settings, rollout, value, world, choices):
+    """Search from state `root` of the MDP in `tables`; fills `tree`.
+
+    rollout: (S, A) probabilities, or (0, 0) for uniform; value: (S,) estimates in place of rollouts, or (0,).
+    world, choices: streams (6,) uint64 for the outcomes and for the rollouts' actions, advanced in place.
+    """
+    gamma, simulations, exploration, max_depth = settings
+    nodes, actions = np.empty(max_depth, np.int64), np.empty(max_depth, np.int64)
+    rewards = np.empty(max_depth)
+    _bar(tables, tree, 0, root)
+    for _ in range(simulations):
+        node, state, depth, tail = 0, root, 0, 0.0
+        while True:
+            action = select(tree, node, exploration)
+            next_state, reward, terminated, _success = draw(tables, state, action, world)
+            nodes[depth], actions[depth], rewards[depth] = node, action, reward
+            depth += 1
+            state = next_state
+            if terminated:
+                break
+            if depth == max_depth:
+                tail = value[state] if value.size > 0 else 0.0
+                break
+            next_node = child(tree, node, action, state)
+            if next_node < 0:
+                _bar(tables, tree, extend(tree, node, action, state), state)
+                if value.size > 0:
+                    tail = value[state]
+                else:
+                    tail = _roll_out(tables, state, gamma, max_depth - depth, rollout, world, choices)
+                break
+            node = next_node
+        back_up(tree, nodes, actions, rewards, depth, tail, gamma)
+
+
+@jit
+def _bar(tables, tree, node, state):
+    for a in range(tree.visits.shape[1]):
+        if not can_take(tables, state, a):
+            tree.visits[node, a] = -1
+
+
+@jit
+def _roll_out(tables, state, gamma, steps, rollout, world, choices):
+    """The return of `steps` steps of the rollout policy from `state`."""
+    total, discount = 0.0, 1.0
+    n_actions = rollout.shape[1]
+    for _ in range(steps):
+        if rollout.shape[0] > 0:
+            action = _from(rollout[state], random(choices))
+        else:
+            count = 0
+            for a in range(n_actions):
+                if can_take(tables, state, a):
+                    count += 1
+            left, action = integer_below(choices, count), -1
+            while left >= 0:
+                action += 1
+                if can_take(tables, state, action):
+                    left -= 1
+        state, reward, terminated, _success = draw(tables, state, action, world)
+        total += discount * reward
+        discount *= gamma
+        if terminated:
+            break
+    return total
+
+
+@jit
+def _from(probabilities, u):
+    """The action at which the probabilities, summed left to right, exceed u."""
+    total, last = 0.0, 0
+    for a in range(probabilities.size):
+        if probabilities[a] > 0.0:
+            total += probabilities[a]
+            last = a
+            if u < total:
+                break
+    return last
+
+
+class Stepping:
+    """A search that steps `twin`, a copy of the environment (`Followed.copy`).
+
+    place: sets `twin` back to the root. first_action: the number of the action space's first action. rollout: None, a
+    policy (S, A) or a callable from an observation to an action; value: None, (S,) or a callable from an observation.
+    """
+
+    def __init__(
+        self, twin: Any, place: Callable[[], None], first_action: int, rollout: Any, value: Any, choices: Any
+    ) -> None:
+        self.twin, self.place, self.first_action = twin, place, first_action
+        self.rollout, self.value, self.choices = rollout, value, choices
+        self._keys: dict[Any, int] = {}
+
+    def search(self, tree: Tree, root_mask: np.ndarray, settings: Settings) -> None:
+        """Fill `tree` from the root, where the actions of `root_mask` (A,) bool can be taken."""
+        gamma, simulations, exploration, max_depth = settings
+        nodes, actions = np.empty(max_depth, np.int64), np.empty(max_depth, np.int64)
+        rewards = np.empty(max_depth)
+        tree.visits[0, ~root_mask] = -1
+        for _ in range(simulations):
+            self.place()
+            node, depth, tail = 0, 0, 0.0
+            while True:
+                action = select(tree, node, exploration)
+                seen, reward, terminated, truncated, info = self.twin.step(self.first_action + action)
+                nodes[depth], actions[depth], rewards[depth] = node, action, _finite(reward)
+                depth += 1
+                if terminated:
+                    break
+                if truncated or depth == max_depth:
+                    tail = 0.0 if self.value is None else self._estimate(seen, info)
+                    break
+                # Whole numbers in the order of meeting: a tree is an array of numbers.
+                key = self._keys.setdefault(key_of(info.get("state", seen)), len(self._keys))
+                next_node = child(tree, node, action, key)
+                if next_node < 0:
+                    tree.visits[extend(tree, node, action, key), ~self._mask(info, root_mask.size)] = -1
+                    left = max_depth - depth
+                    tail = (
+                        self._roll_out(seen, info, gamma, left, root_mask.size)
+                        if self.value is None
+                        else (self._estimate(seen, info))
+                    )
+                    break
+                node = next_node
+            back_up(tree, nodes, actions, rewards, depth, tail, gamma)
+
+    def _mask(self, info: dict[str, Any], n_actions: int) -> np.ndarray:
+        """(A,) bool: what can be taken where the copy stands."""
+        if "action_mask" in info:
+            return np.asarray(info["action_mask"], dtype=bool)
+        if callable(getattr(self.twin, "action_masks", None)):
+            return np.asarray(self.twin.action_masks(), dtype=bool)
+        return np.ones(n_actions, dtype=bool)
+
+    def _estimate(self, seen: Any, info: dict[str, Any]) -> float:
+        return _finite(self.value(seen) if callable(self.value) else self.value[info.get("state", seen)])
+
+    def _roll_out(self, seen: Any, info: dict[str, Any], gamma: float, steps: int, n_actions: int) -> float:
+        total, discount = 0.0, 1.0
+        for _ in range(steps):
+            if callable(self.rollout):
+                action = self.rollout(seen)
+            elif self.rollout is not None:
+                action = self.first_action + _from(self.rollout[info.get("state", seen)], self.choices.random())
+            else:
+                able = np.flatnonzero(self._mask(info, n_actions))
+                action = self.first_action + int(able[self.choices.integers(able.size)])
+            seen, reward, terminated, truncated, info = self.twin.step(action)
+            total += discount * _finite(reward)
+            discount *= gamma
+            if terminated or truncated:
+                break
+        return total
+
+
+def _finite(number: Any) -> float:
+    number = float(number)
+    if not np.isfinite(number):
+        raise ArgumentError(f"a reward or an estimated value is {number}; a search needs finite numbers")
+    return number
