@@ -72,11 +72,11 @@ class Certifier:
 
     def _slack(self, change: float, e: float) -> float:
         # The subtraction that gave `change` rounds too; e covers it, as it covers the sum that the caller makes.
+        if self.gamma * self.high_mass >= 1:  # what outgrows the discount has no fixed point on either side
+            return np.inf
         change = change + e
         need = 2 * e + self.gamma * (self.high_mass if change > 0 else self.low_mass) * change
         mass = self.high_mass if need > 0 else self.low_mass
-        if self.gamma * mass >= 1:
-            return np.inf
         return need / (1 - self.gamma * mass) * (1 + 8 * UNIT if need > 0 else 1 - 8 * UNIT)
 
     def bounds(self, value: np.ndarray) -> dict:

@@ -24,7 +24,7 @@ import numpy as np
 
 from rltk.agents.planning.bounds import Certifier
 from rltk.agents.planning.planner import Planner, Report
-from rltk.agents.planning.solution import Solution
+from rltk.agents.planning.solution import Solution, half_width
 from rltk.errors import ArgumentError
 from rltk.mdp import MDP, Criterion
 from rltk.mdp.criterion import Kind
@@ -156,7 +156,8 @@ class BackwardInduction(Planner):
         lower, upper = found.bounds(mdp)
         if found.steps < n:
             stages = stages[: found.steps].copy()
-        rounding = "" if found.error <= self.tolerance else f"rounding stopped it at a half-width of {found.error:.2g}"
+        width = half_width(lower, upper)
+        rounding = "" if width <= self.tolerance else f"rounding stopped it at a half-width of {width:.2g}"
         return {
             "lower": lower,
             "upper": upper,

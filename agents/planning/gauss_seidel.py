@@ -25,7 +25,7 @@ import numpy as np
 from rltk.agents.planning import total_reward
 from rltk.agents.planning.bounds import Certifier
 from rltk.agents.planning.in_place import answer, from_below, refine
-from rltk.agents.planning.planner import Planner, Report
+from rltk.agents.planning.planner import Planner, Report, onward, shortfall
 from rltk.agents.planning.repair import repair
 from rltk.agents.planning.structure.ordering import BLOCK, Order, goal_first, goal_first_of_rows
 from rltk.agents.planning.structure.patterns import Patterns, Table, find_patterns
@@ -53,13 +53,15 @@ class GaussSeidel(Planner):
             return total_reward.solve(mdp, self.tolerance, self.max_sweeps, report, total_reward.by_sweeps)
         mended = 0
         if guess is not None:
-            guess, bounds, backups = repair(Certifier(mdp, self.criterion.gamma), guess, self.tolerance)
+            guess, bounds, backups = repair(
+                Certifier(mdp, self.criterion.gamma), guess, self.tolerance, self.max_sweeps
+            )
             mended = -(-backups // mdp.n_states)
             if bounds is not None:
                 return {**bounds, "sweeps": mended + 1}
         patterns = find_patterns(mdp)
         if patterns is None:
-            return self._over_rows(mdp, report, guess)
+            return self._over_rows(mdp, report, guess, mended)
         gamma = self.criterion.gamma
         certifier = Certifier(mdp, gamma, patterns.survey())
         world = InOrder.of(patterns, gamma)
@@ -74,19 +76,20 @@ class GaussSeidel(Planner):
             worst = patterns.table.reward.min(where=np.isfinite(patterns.table.reward), initial=0.0)
             value, look = np.full(mdp.n_states, worst / (1 - gamma)), None
         if gamma * certifier.high_mass >= 1:  # no discount is left to settle values by
-            return self._finish(mdp, value[world.order.place], 0, report)
-        blocks, allowed = 0, self.max_sweeps * world.n_blocks
+            return self._finish(mdp, value[world.order.place], mended, report)
+        blocks, allowed = 0, (self.max_sweeps - mended) * world.n_blocks
         while True:
             if look is None:
                 active = np.ones(world.n_blocks, dtype=np.bool_)
             else:
                 width = certifier.shift_of(look.least_change, look.most_change, certifier.rounding(value)).half_width
-                report(blocks // world.n_blocks, width)
+                sweeps = mended - (-blocks // world.n_blocks)
+                report(sweeps, width)
                 if width <= self.tolerance or blocks >= allowed:
                     break
                 if threshold <= 4 * certifier.rounding(value):
                     # The threshold can't tell change from rounding any more: ordinary sweeps still can.
-                    return self._finish(mdp, value[world.order.place], blocks // world.n_blocks, report)
+                    return self._finish(mdp, value[world.order.place], sweeps, report)
                 if blocks > 0:
                     factor = min(0.9 * self.tolerance / width, 0.5)
                     threshold = max(threshold * factor, certifier.rounding(value))
@@ -94,14 +97,15 @@ class GaussSeidel(Planner):
             blocks += world.sweep(value, active, threshold, allowed - blocks)
             look = world.look(value, gamma, certifier.tie(value))
         bounds = certifier.judge(look, certifier.rounding(value), patterns.resting[world.order.state])
-        place, n_blocks = world.order.place, world.n_blocks
+        place = world.order.place
         del patterns, world, value, look  # a hundred million states shall fit where they can
         for name in ("lower", "upper", "policy"):
             bounds[name] = bounds[name][place]
         bounds["policy"] = bounds["policy"].astype(np.int64)
-        return {**bounds, "sweeps": max(1, mended - (-blocks // n_blocks))}
+        note = shortfall(bounds, self.tolerance, sweeps, self.max_sweeps)
+        return {**bounds, "sweeps": max(1, sweeps), "note": note}
 
-    def _over_rows(self, mdp: MDP, report: Report, guess: np.ndarray | None) -> dict[str, Any]:
+    def _over_rows(self, mdp: MDP, report: Report, guess: np.ndarray | None, mended: int) -> dict[str, Any]:
         """The same without patterns."""
         gamma, rows = self.criterion.gamma, mdp.rows
         arrays = (rows.row_start, rows.next_state, rows.probability, rows.reward, rows.terminated)
@@ -112,14 +116,15 @@ class GaussSeidel(Planner):
 
         certifier = Certifier(mdp, gamma)
         value = from_below(mdp, gamma) if guess is None else guess
-        value, sweeps = refine(certifier, value, self.tolerance, self.max_sweeps, report, settle)
-        return answer(certifier, value, self.tolerance, sweeps, self.max_sweeps)
+        options = self.tolerance, self.max_sweeps - mended, onward(report, mended)
+        value, sweeps = refine(certifier, value, *options, settle)
+        return answer(certifier, value, self.tolerance, mended + sweeps, self.max_sweeps)
 
     def _finish(self, mdp: MDP, value: np.ndarray, sweeps: int, report: Report) -> dict[str, Any]:
         """Ordinary sweeps over the caller's T from `value` (S,)."""
         certifier = Certifier(mdp, self.criterion.gamma)
-        value, more = iterate(certifier, value, self.tolerance, max(self.max_sweeps - sweeps, 1), report)
-        return {**certifier.bounds(value), "sweeps": sweeps + more}
+        value, more = iterate(certifier, value, self.tolerance, self.max_sweeps - sweeps, onward(report, sweeps))
+        return answer(certifier, value, self.tolerance, max(1, sweeps + more), self.max_sweeps)
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 
 from rltk.agents.planning.bounds import Certifier
-from rltk.agents.planning.planner import Report
-from rltk.agents.planning.solution import half_width as half_width_of
+from rltk.agents.planning.planner import Report, onward, shortfall
 from rltk.agents.planning.value_iteration import iterate
 from rltk.mdp import MDP, jit
 
@@ -57,8 +56,9 @@ def refine(
         rounding = certifier.rounding(value)
         if hopeless or (settled and (half_width >= last or threshold <= 4 * rounding)):
             # The threshold can't tell change from rounding any more: ordinary sweeps still can.
-            value, sweeps = iterate(certifier, backup, tolerance, max_sweeps - done // mdp.n_states, report)
-            done += sweeps * mdp.n_states
+            before = -(-done // mdp.n_states)
+            value, sweeps = iterate(certifier, backup, tolerance, max_sweeps - before, onward(report, before))
+            done = (before + sweeps) * mdp.n_states
             break
         if settled:
             threshold, last = max(threshold * min(0.9 * tolerance / half_width, 0.5), rounding), half_width
@@ -72,14 +72,7 @@ def refine(
 def answer(certifier: Certifier, value: np.ndarray, tolerance: float, sweeps: int, max_sweeps: int) -> dict[str, Any]:
     """What a planner's `_solve` returns for `value` (S,), with a note where the bounds are wider than the tolerance."""
     bounds = certifier.bounds(value)
-    width, note = half_width_of(bounds["lower"], bounds["upper"]), ""
-    if width == np.inf:
-        note = "gamma is so near 1 that rows which sum to 1 only nearly allow no bounds; lower it a little"
-    elif width > tolerance and sweeps >= max_sweeps:
-        note = f"stopped by max_sweeps={max_sweeps:,}; allow more of them for narrower bounds"
-    elif width > tolerance:
-        note = f"rounding leaves a half-width of {width:.2g}; ask for a tolerance above that"
-    return {**bounds, "sweeps": sweeps, "note": note}
+    return {**bounds, "sweeps": sweeps, "note": shortfall(bounds, tolerance, sweeps, max_sweeps)}
 
 
 @jit(inline="always")  # a call for each state takes longer

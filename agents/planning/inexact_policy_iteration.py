@@ -22,7 +22,7 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import LinearOperator, bicgstab
 
 from rltk.agents.planning.bounds import Certifier
-from rltk.agents.planning.planner import Planner, Report, shortfall
+from rltk.agents.planning.planner import Planner, Report, onward, shortfall
 from rltk.agents.planning.value_iteration import iterate
 from rltk.mdp import MDP, Chain, jit
 
@@ -65,7 +65,8 @@ class InexactPolicyIteration(Planner):
             value, used = step(chain, gamma, value, max(eta, worth, SMALLEST_ETA), self.max_sweeps - sweeps - 1)
             sweeps += used
         if half_width > self.tolerance and sweeps < self.max_sweeps:
-            value, more = iterate(certifier, value, self.tolerance, self.max_sweeps - sweeps, report)
+            options = self.tolerance, self.max_sweeps - sweeps, onward(report, sweeps)
+            value, more = iterate(certifier, value, *options)
             sweeps += more
         answer = certifier.bounds(value)
         return {**answer, "sweeps": sweeps + 1, "note": shortfall(answer, self.tolerance, sweeps, self.max_sweeps)}

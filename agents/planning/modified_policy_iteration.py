@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from rltk.agents.planning.bounds import Certifier, Shift
-from rltk.agents.planning.planner import Planner, Report, shortfall
+from rltk.agents.planning.planner import Planner, Report, onward, shortfall
 from rltk.agents.planning.solution import half_width
 from rltk.agents.planning.structure.candidates import Candidates, Sweep
 from rltk.agents.planning.value_iteration import iterate
@@ -77,7 +77,7 @@ class ModifiedPolicyIteration(Planner):
         answer = certifier.bounds(value)
         if shift.half_width <= self.tolerance < half_width(answer["lower"], answer["upper"]):
             # Rounding, or an eliminated action that is all but optimal, made the last sweep look narrower.
-            value, more = iterate(certifier, value, self.tolerance, self.max_sweeps - sweeps, report)
+            value, more = iterate(certifier, value, self.tolerance, self.max_sweeps - sweeps, onward(report, sweeps))
             answer, sweeps = certifier.bounds(value), sweeps + more
         return {**answer, "sweeps": sweeps + 1, "note": shortfall(answer, self.tolerance, sweeps, self.max_sweeps)}
 

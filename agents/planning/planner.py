@@ -1,5 +1,6 @@
 """What every planner shares: hyper-parameters checked once, and `solve(mdp) -> Solution`."""
 
+import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -90,15 +91,23 @@ def shortfall(answer: dict[str, Any], tolerance: float, sweeps: int, max_sweeps:
     width = half_width(answer["lower"], answer["upper"])
     if width <= tolerance:
         return ""
+    if width == np.inf:
+        return "gamma is so near 1 that rows which sum to 1 only nearly allow no bounds; lower it a little"
     mend = "a larger max_sweeps goes on" if sweeps >= max_sweeps else "rounding hides the rest; ask for less"
     return f"stopped at a half-width of {width:.2g} (asked: {tolerance:.2g}): {mend}"
 
 
+def onward(report: Report, done: int) -> Report:
+    """`report` for sweeps that begin where `done` are done already."""
+    return lambda sweeps, half_width: report(done + sweeps, half_width)
+
+
 def checked_positive(number: float, name: str) -> float:
     """`number` as a finite float above 0, or an ArgumentError that names it."""
-    if isinstance(number, bool) or not isinstance(number, int | float | np.number) or not number > 0:
+    real = int | float | np.integer | np.floating
+    if isinstance(number, bool) or not isinstance(number, real) or not number > 0:
         raise ArgumentError(f"{name} is a positive number; it is {number!r}")
-    if not np.isfinite(number):
+    if number > sys.float_info.max:  # infinite, or an integer that no float holds
         raise ArgumentError(f"{name} is a finite number; it is {number!r}")
     return float(number)
 
@@ -112,7 +121,10 @@ def checked_guess(warm_start: Solution | np.ndarray, mdp: MDP) -> np.ndarray:
         if value.size != mdp.n_states and labelled:
             value = carried_over(value, warm_start.mdp, mdp, elsewhere=float(value.min()))
     else:
-        value = np.asarray(warm_start)
+        try:
+            value = np.asarray(warm_start)
+        except ValueError as error:
+            raise ArgumentError(f"warm_start is a Solution or values of shape ({mdp.n_states},): {error}") from None
     if value.dtype.kind not in "fiu" or value.shape != (mdp.n_states,):
         raise ArgumentError(
             f"warm_start is a Solution or values of shape ({mdp.n_states},), one a state; "

@@ -17,7 +17,7 @@ import numpy as np
 
 from rltk.agents.planning import total_reward
 from rltk.agents.planning.bounds import Certifier
-from rltk.agents.planning.planner import Planner, Report
+from rltk.agents.planning.planner import Planner, Report, shortfall
 from rltk.mdp import MDP, first_best
 
 
@@ -38,13 +38,21 @@ class PolicyIteration(Planner):
         if self.criterion.kind == "total":
             return total_reward.solve(mdp, self.tolerance, self.max_sweeps, report, total_reward.by_policies)
         gamma, certifier = self.criterion.gamma, Certifier(mdp, self.criterion.gamma)
-        policy = first_best(mdp.q(np.zeros(mdp.n_states) if guess is None else guess, gamma))
-        seen = set()  # rounding must not make the rounds circle among ties
-        while True:
+        value = np.zeros(mdp.n_states) if guess is None else guess
+        policy = first_best(mdp.q(value, gamma))
+        seen: set[bytes] = set()  # rounding must not make the rounds circle among ties
+        while len(seen) < self.max_sweeps and policy.tobytes() not in seen:
             seen.add(policy.tobytes())
-            value = mdp.chain(policy).value(gamma)
+            exact = mdp.chain(policy).value(gamma)
+            if not np.isfinite(exact).all():  # a discount so near 1 that floats can't tell
+                break
+            value = exact
             report(len(seen), np.inf)
             # A change must gain more than rounding can feign.
             policy = improve(mdp.q(value, gamma), policy, 4 * certifier.rounding(value))
-            if len(seen) >= self.max_sweeps or policy.tobytes() in seen:
-                return {**certifier.bounds(value), "sweeps": len(seen)}
+        answer = certifier.bounds(value)
+        return {
+            **answer,
+            "sweeps": len(seen),
+            "note": shortfall(answer, self.tolerance, len(seen), self.max_sweeps),
+        }

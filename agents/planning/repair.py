@@ -25,10 +25,12 @@ from rltk.mdp.moves import Moves
 ROUNDS = 8  # looks ahead after which another method shall go on
 
 
-def repair(certifier: Certifier, guess: np.ndarray, tolerance: float) -> tuple[np.ndarray, dict[str, Any] | None, int]:
+def repair(
+    certifier: Certifier, guess: np.ndarray, tolerance: float, max_sweeps: int
+) -> tuple[np.ndarray, dict[str, Any] | None, int]:
     """(value (S,), bounds within the tolerance or None, backups of single states).
 
-    Gives up after ROUNDS looks, or where the states to mend are many.
+    Gives up after ROUNDS looks or about S backups, max_sweeps * S at most, or where the states to mend are many.
     """
     mdp, gamma = certifier.mdp, certifier.gamma
     form, value = mdp.form, guess.copy()
@@ -39,6 +41,7 @@ def repair(certifier: Certifier, guess: np.ndarray, tolerance: float) -> tuple[n
         rows = (form.row_start, form.next_state, form.probability, form.reward, form.terminated)
         arrays, kernel = (*rows, form.n_actions), repair_kernel(_rows_worth, _rows_around)
     room, done = 0.97 * tolerance * (1 - gamma) / max(gamma, 1e-3), 0
+    most = max_sweeps * mdp.n_states
     for _ in range(ROUNDS):
         look = form.look(value, gamma, certifier.tie(value))
         rounding = certifier.rounding(value)
@@ -49,9 +52,10 @@ def repair(certifier: Certifier, guess: np.ndarray, tolerance: float) -> tuple[n
         middle = np.clip(usual, -0.9 * room, 0.9 * room)  # a state that was backed up has the residual 0
         low, high = middle - room, middle + room
         first = np.flatnonzero((residual < low) | (residual > high)).astype(np.int32)
-        if first.size == 0 or first.size > mdp.n_states / 10 or done > mdp.n_states or room <= 8 * rounding:
+        many = first.size > mdp.n_states / 10 or done > mdp.n_states
+        if first.size == 0 or many or done >= most or room <= 8 * rounding:
             break
-        done += kernel(arrays, value, gamma, first, low, high, mdp.n_states)
+        done += kernel(arrays, value, gamma, first, low, high, min(mdp.n_states, most - done))
     return value, None, done
 
 

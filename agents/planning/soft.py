@@ -25,7 +25,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from rltk.agents.planning.bounds import UNIT, Certifier
-from rltk.agents.planning.planner import Planner, Report, checked_positive
+from rltk.agents.planning.planner import Planner, Report, checked_positive, shortfall
 from rltk.agents.planning.solution import Solution
 from rltk.agents.planning.value_iteration import iterate
 from rltk.errors import ArgumentError
@@ -109,19 +109,11 @@ class SoftValueIteration(Planner):
         return {
             **answer,
             "sweeps": sweeps + 1,
-            "note": self._note(answer, sweeps),
+            "note": shortfall(answer, self.tolerance, sweeps, self.max_sweeps),
             "temperature": self.temperature,
             "seed": self.seed,
             "origin": value,
         }
-
-    def _note(self, answer: dict[str, Any], sweeps: int) -> str:
-        width = float((answer["upper"] - answer["lower"]).max()) / 2
-        if width <= self.tolerance:
-            return ""
-        if sweeps >= self.max_sweeps:
-            return f"the limit on sweeps stopped it at a half-width of {width:.2g}; raise max_sweeps"
-        return f"rounding stopped it at a half-width of {width:.2g}"
 
 
 class SoftCertifier(Certifier):

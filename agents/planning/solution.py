@@ -1,5 +1,7 @@
 """A planner's answer: values between certified bounds, a policy, and the truth about how it went."""
 
+import itertools
+import textwrap
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -100,7 +102,8 @@ class Solution:
             f"largest half-width {self.half_width:.2g} (asked: {self.tolerance:g}); "
             f"policy loss <= {self.policy_loss:.2g}",
         ]
-        return "\n".join(lines + ([self.note] if self.note else []))
+        wrapped = [textwrap.wrap(line, 80, subsequent_indent="  ") for line in [*lines, *self.note.splitlines()]]
+        return "\n".join(itertools.chain.from_iterable(wrapped))
 
 
 def half_width(lower: np.ndarray, upper: np.ndarray) -> float:

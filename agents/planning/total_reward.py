@@ -29,11 +29,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rltk.agents.planning.bounds import TINY, UNIT
+from rltk.agents.planning.planner import Report, onward
 from rltk.agents.planning.solution import half_width
 from rltk.agents.planning.structure.graph import attract, resting_components
 from rltk.mdp import MDP
 
-Report = Callable[[int, float], None]
 _FIRST_LOOK = 64  # sweeps before value iteration first asks whether it grows for ever; then twice as many
 
 
@@ -84,15 +84,15 @@ def solve(mdp: MDP, tolerance: float, max_sweeps: int, report: Report, improve: 
     structure = analyse(mdp)
     outside = _value_of_lost(mdp, structure)
     lower, policy, sweeps = _short_ways(mdp, structure, outside, tolerance, max_sweeps, report, improve)
-    upper, done = _from_the_cap(mdp, structure, outside, lower, tolerance, max_sweeps - sweeps, report)
+    allowed, go_on = max_sweeps - sweeps, onward(report, sweeps)
+    upper, done = _from_the_cap(mdp, structure, outside, lower, tolerance, allowed, go_on)
     sweeps += done
     if half_width(lower, upper) > tolerance and sweeps < max_sweeps:
         start = (lower, upper, policy, sweeps)
         lower, upper, policy, sweeps = _with_bonus(
             mdp, structure, outside, start, tolerance, max_sweeps, report, improve
         )
-    known = mdp.form.survey.resting
-    lower[known] = upper[known] = 0.0
+    lower[mdp.form.survey.resting] = upper[mdp.form.survey.resting] = 0.0
     width = half_width(lower, upper)
     note = _note(structure, width, tolerance, sweeps >= max_sweeps)
     return {
@@ -121,7 +121,7 @@ def _short_ways(
     if left.any() and sweeps < allowed and np.isfinite(value[~structure.lost]).all():
         component, internal = np.where(left, -1, structure.component), structure.internal & ~left[:, None]
         problem = problem._replace(structure=Structure(component, internal, policy, structure.lost))
-        value, more = improve(problem, value, allowed - sweeps, report)
+        value, more = improve(problem, value, allowed - sweeps, onward(report, sweeps))
         policy, sweeps = ending_policy(problem, value), sweeps + more
     return _verified_below(mdp, structure, policy, outside[1], value), policy, sweeps
 
@@ -175,7 +175,7 @@ def _with_bonus(
     value = np.zeros(mdp.n_states)
     while sweeps < max_sweeps:
         problem = Bonus(mdp, structure, amount, outside[0])
-        value, done = improve(problem, value, max_sweeps - sweeps, report)
+        value, done = improve(problem, value, max_sweeps - sweeps, onward(report, sweeps))
         sweeps += done
         verified = _verified_above(problem, value)
         upper = np.minimum(upper, verified)
@@ -306,7 +306,7 @@ def by_policies(problem: Bonus, value: np.ndarray, allowed: int, report: Report)
     """Policy iteration with the bonus, from a policy that ends or rests: strict improvement keeps it so."""
     structure = problem.structure
     # A few sweeps find a policy that does not linger; the values of one that does are lost in rounding.
-    guess, _ = by_sweeps(problem, value, min(allowed, 1000), report)
+    guess, _ = by_sweeps(problem, value, min(allowed, 1000), lambda *_: None)
     known = np.isfinite(guess[~structure.lost]).all()
     policy, states = ending_policy(problem, guess) if known else structure.ending.copy(), np.arange(value.size)
     seen = set()  # rounding must not make the rounds circle

@@ -17,7 +17,7 @@ import numpy as np
 
 from rltk.agents.planning import total_reward
 from rltk.agents.planning.bounds import Certifier
-from rltk.agents.planning.planner import Planner, Report
+from rltk.agents.planning.planner import Planner, Report, shortfall
 from rltk.errors import ArgumentError, CriterionError
 from rltk.mdp import MDP
 from rltk.mdp.threads import checked_threads, threads_for
@@ -71,7 +71,8 @@ class ValueIteration(Planner):
         else:
             threads = threads_for(mdp.form.n_outcomes, self.threads)
             value, sweeps = iterate(certifier, value, *options, lambda v: mdp.backup(v, certifier.gamma, threads))
-        return {**certifier.bounds(value), "sweeps": sweeps + 1}
+        answer = certifier.bounds(value)
+        return {**answer, "sweeps": sweeps + 1, "note": shortfall(answer, self.tolerance, sweeps, self.max_sweeps)}
 
 
 def iterate(

@@ -2,6 +2,8 @@
 
 import copy
 import inspect
+import random
+from types import ModuleType
 from typing import Any
 
 import gymnasium as gym
@@ -11,6 +13,8 @@ from gymnasium.wrappers import OrderEnforcing
 from rltk.errors import ArgumentError, ModelError, SpaceError
 from rltk.mdp import MDP, model_of
 from rltk.mdp.environments import TRANSPARENT
+
+_GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
 
 
 class Followed:
@@ -40,6 +44,7 @@ class Followed:
                 )
             env = env.env
         self._model = model_of(self.env)[0]
+        self._random: list[Any] = []  # the latest copy's generators
 
     @property
     def mdp(self) -> MDP | None:
@@ -97,10 +102,10 @@ class Followed:
                 f"{shown!r}, but predict got {observation!r}. Build one on each environment"
             )
 
-    def copy(self, seed: int, random: np.random.Generator) -> Any:
-        """A copy of the bare environment whose randomness is `random` alone: it knows nothing of the draws to come.
+    def copy(self, seed: int, outcomes: np.random.Generator) -> Any:
+        """A copy of the bare environment whose randomness is `outcomes`: it knows nothing of the draws to come.
 
-        An environment that keeps its random numbers elsewhere than in `np_random` has them from `reset(seed=seed)`.
+        Random numbers that it holds elsewhere than in `np_random` are seeded anew as well.
         """
         try:
             twin: Any = copy.deepcopy(self.inner)
@@ -110,8 +115,59 @@ class Followed:
             ) from error
         twin.render_mode = None  # it would draw what is only tried
         twin.reset(seed=seed)
-        twin.np_random = random
+        self._random = []
+        for k, generator in enumerate(generators_of(twin)):
+            _seed_anew(generator, seed + k + 1)
+            self._random.append(generator)
+        twin.np_random = outcomes
+        self._random.append(outcomes)
         return twin
+
+    def place(self, twin: Any, origin: Any) -> None:
+        """Set `twin`, the latest copy, to a copy of the state `origin`; ModelError where its random numbers change."""
+        before = [_state_of(generator) for generator in self._random]
+        twin.set_state(copy.deepcopy(origin), restore_rng=False)  # it may keep what it is handed, and write into it
+        if twin.np_random is self._random[-1] and before == [_state_of(generator) for generator in self._random]:
+            return
+        raise ModelError(
+            f"set_state(state, restore_rng=False) of {type(self.inner).__name__} changes its random numbers: "
+            f"{self.who} would see the draws to come. Leave them as they are unless restore_rng is True"
+        )
+
+
+def generators_of(thing: Any) -> list[Any]:
+    """Every random generator that `thing` holds, in its attributes, lists, tuples and dicts, however deep."""
+    found, todo, met = [], [thing], set()
+    while todo:
+        item = todo.pop()
+        if id(item) in met or isinstance(item, type | ModuleType | str | bytes | int | float | np.ndarray):
+            continue
+        met.add(id(item))
+        if isinstance(item, _GENERATORS):
+            found.append(item)
+        elif isinstance(item, dict):
+            todo.extend(item.values())
+        elif isinstance(item, list | tuple | set):
+            todo.extend(item)
+        elif not isinstance(item, MDP):
+            todo.extend(getattr(item, "__dict__", {}).values())
+    return found
+
+
+def _seed_anew(generator: Any, seed: int) -> None:
+    if isinstance(generator, np.random.Generator):
+        generator.bit_generator.state = type(generator.bit_generator)(seed).state
+    else:
+        generator.seed(seed % 2**32)
+
+
+def _state_of(generator: Any) -> Any:
+    """The generator's state, in what == compares."""
+    if isinstance(generator, random.Random):
+        return generator.getstate()
+    if isinstance(generator, np.random.Generator):
+        return key_of(generator.bit_generator.state)
+    return key_of(generator.get_state(legacy=False))
 
 
 def is_state_number(observation: Any) -> bool:

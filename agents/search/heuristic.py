@@ -103,6 +103,7 @@ class HeuristicSearch(ABC):
 
     def action_probabilities(self, observations: Any, mask: Any = None, deterministic: bool = True) -> np.ndarray:
         """(N, A) float64: the policy in (N,) states; each is searched from where it is not solved yet."""
+        self._follow_level()
         states = np.atleast_1d(np.asarray(observations))
         probabilities = np.zeros((states.size, self._explored.graph.n_actions))
         for i, state in enumerate(states):
@@ -180,6 +181,7 @@ class HeuristicSearch(ABC):
             graph, slack = self._explored.graph, self._slack(epsilon)
             found = envelope(graph, root, self.gamma, slack, self.tolerance, self._next_pass())
             lower = -np.inf if found is None else float(found.solution.lower[0])
+            self._check_admissible(root, lower)
             width = self._width(root, lower)
             if width > self.tolerance and not forgotten and self._forget():
                 forgotten = True  # policies found from elsewhere are kept to, and were perhaps in the way
@@ -193,6 +195,18 @@ class HeuristicSearch(ABC):
                 return lower, "" if width <= self.tolerance else self._note(root, settled, width)
             epsilon *= min(0.1, max(0.5 * self.tolerance / width, 1e-3))
             graph.solved[:] = False
+
+    def _check_admissible(self, root: int, lower: float) -> None:
+        """ArgumentError where a policy was found that is worth more than the heuristic allows.
+
+        At gamma 1 a planner reads rows as distributions, and so may part from U by as much as a row's sum does from 1.
+        """
+        upper = float(self._explored.graph.value[root])
+        if lower > upper + (self.tolerance if self.gamma == 1 else 0.0):
+            raise ArgumentError(
+                f"heuristic is not admissible: it says that state {self._explored.state(root)!r} is worth at most "
+                f"{upper:g}, but a policy was found that is worth {lower:g}; give one that is never below the optimum"
+            )
 
     def _settle_wholly(self, root: int, epsilon: float, end: int) -> bool:
         """Settle from `root`, resting components included; False where `end` backups come first."""

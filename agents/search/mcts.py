@@ -28,13 +28,16 @@ from rltk.agents.search.following import Followed, is_state_number, key_of
 from rltk.agents.search.result import SearchResult
 from rltk.agents.search.simulating import Settings, Stepping, search_arrays
 from rltk.agents.search.tree import Tree, new_tree
-from rltk.errors import ArgumentError, ModelError
+from rltk.errors import ArgumentError, ModelError, SizeError
 from rltk.mdp import MDP, Criterion, restore_stream, stream_of
 from rltk.runs import Streams
 
 BACKENDS = ("auto", "compiled", "gymnasium")
 _LONGEST, _NEGLIGIBLE = 1_000, 0.01
-_NORMAL_95 = 1.959963984540054
+_TWO_SIDED_95 = 0.975
+# What rounding may do to a mean of returns, relative to the largest.
+_ROUNDING = 1e-12
+_MOST_BYTES = 8 * 2**30
 # Exact grading searches in every state: beyond so many simulations together it is left to sampling.
 _EXACT_WORK = 5_000_000
 
@@ -76,6 +79,7 @@ class MCTS:
         self.settings = Settings(
             self.gamma, _counted("simulations", simulations), _checked_exploration(exploration), depth
         )
+        self._check_room()
         self.rollout = _table_or_callable("rollout", rollout, mdp, 2)
         self.value = _table_or_callable("value", value, mdp, 1)
         self.streams = Streams(seed)
@@ -95,6 +99,15 @@ class MCTS:
     def acts_on_states(self) -> bool:
         """Whether `predict` is handed `info["state"]`; it may get what is observed as well."""
         return self.followed.hands_out_states
+
+    def _check_room(self) -> None:
+        """SizeError where the tree or one simulation would not fit."""
+        room = 24 * self.settings.simulations * (self.followed.n_actions + 2) + 24 * self.settings.max_depth
+        if room > _MOST_BYTES:
+            raise SizeError(
+                f"{self.settings.simulations:,} simulations of up to {self.settings.max_depth:,} steps with "
+                f"{self.followed.n_actions} actions may take {room / 2**30:,.0f} GiB; ask for fewer or shorter ones"
+            )
 
     def _chosen_backend(self, asked: str) -> str:
         if not isinstance(asked, str) or asked not in BACKENDS:
@@ -128,8 +141,10 @@ class MCTS:
     def search(self, state: int | None = None, *, deterministic: bool = True) -> SearchResult:
         """What a search from `state` finds: a state number of a known MDP, or None for where the environment stands.
 
-        `action_values` are mean returns, and their spread gives the interval. They include what was lost by exploring,
-        so the expected `value` is not above the optimum, provided that nothing beyond `max_depth` costs.
+        `action_values` are mean returns. `value` is that of the later half of the simulations, with what was lost by
+        exploring: its expectation is not above the optimum, whatever the number of simulations and actions, but for
+        what lies beyond `max_depth`, which `lower` allows for. A `value=` or an outcome that no simulation met is not
+        in the interval.
         """
         mdp = self.followed.mdp
         if state is None:
@@ -164,15 +179,28 @@ class MCTS:
     def _search(self, root: int | None, observation: Any, deterministic: bool) -> SearchResult:
         """Search from state number `root`, or from where the environment stands where that is None."""
         begin = time.perf_counter()
+        self._check_level()
         if root is None:
             self.followed.check_reset()
         world, choices = self._generators(root, observation, deterministic)
-        tree = new_tree(self.settings.simulations + 1, self.followed.n_actions)
+        tree = new_tree(self.settings.simulations, self.followed.n_actions)
         if self.backend == "compiled":
             self._on_arrays(tree, root, world, choices)
         else:
-            self._by_stepping(tree, root, world, choices)
+            # Fixed, or afresh each time, as the other random numbers are.
+            seed = self.streams.seed("copy") if deterministic else int(self.streams.generator("copy").integers(2**32))
+            self._by_stepping(tree, root, world, choices, seed)
         return self._result(tree, root, None if deterministic else choices, begin)
+
+    def _check_level(self) -> None:
+        """ArgumentError where `rollout` or `value` is an array for a level of another size."""
+        mdp = self.followed.mdp
+        for name, table in (("rollout", self.rollout), ("value", self.value)):
+            if mdp is not None and isinstance(table, np.ndarray) and len(table) != mdp.n_states:
+                raise ArgumentError(
+                    f"{name} is an array for {len(table)} states, but the environment's present level has "
+                    f"{mdp.n_states}; build MCTS anew, or give a callable"
+                )
 
     def _generators(
         self, root: int | None, observation: Any, deterministic: bool
@@ -193,9 +221,9 @@ class MCTS:
         restore_stream(world, streams[0])
         restore_stream(choices, streams[1])
 
-    def _by_stepping(self, tree: Tree, root: int | None, world: Any, choices: Any) -> None:
+    def _by_stepping(self, tree: Tree, root: int | None, world: Any, choices: Any, seed: int) -> None:
         mdp, origin = self.followed.mdp, self.followed.inner.get_state()
-        twin = self.followed.copy(self.streams.seed("copy"), world)
+        twin = self.followed.copy(seed, world)
         self._place(twin, origin)
         mask = np.ones(self.followed.n_actions, dtype=bool)
         if mdp is not None:
@@ -208,7 +236,7 @@ class MCTS:
 
     def _place(self, twin: Any, origin: Any) -> None:
         """Set the copy back to the root; its random numbers go on, so each simulation meets other ones."""
-        twin.set_state(origin, restore_rng=False)
+        self.followed.place(twin, origin)
 
     def _result(self, tree: Tree, root: int | None, random: Any, begin: float) -> SearchResult:
         visits, total = tree.visits[0], tree.total[0]
@@ -217,17 +245,13 @@ class MCTS:
         most = np.flatnonzero(visits == visits.max())
         best = most[means[most] == means[most].max()]
         action = int(best[0] if random is None else best[random.integers(best.size)])
-        value, n = float(means[action]), int(visits[action])
-        spread = np.inf
-        if n > 1:
-            variance = max(float(tree.squares[action]) - n * value * value, 0.0) / (n - 1)
-            spread = _NORMAL_95 * math.sqrt(variance / n)
+        value, lower, upper = _interval(tree, self.gamma)
         return SearchResult(
             state=root,
             action=action,
             value=value,
-            lower=value - spread,
-            upper=value + spread,
+            lower=lower,
+            upper=upper,
             certified=False,
             converged=False,
             action_values=means,
@@ -237,10 +261,44 @@ class MCTS:
             seconds=time.perf_counter() - begin,
             criterion=self.criterion,
             method=self.name,
+            note=_note(tree, lower),
         )
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.criterion}, simulations={self.settings.simulations:,})"
+
+
+def _interval(tree: Tree, gamma: float) -> tuple[float, float, float]:
+    """(value, lower, upper): the mean of the later half of the returns and its 95% interval.
+
+    The mean of the action that did best would be too high, most of all where many actions are alike. That of all
+    simulations of a fixed span can't be: each of them is worth at most V* given those before it. The lowest and the
+    highest return of all count once more in the spread, for a few returns that happen to be equal prove nothing. What
+    lies beyond where simulations were cut short pays at least the lowest reward seen, as far as `lower` knows.
+    """
+    from scipy.special import stdtrit  # loads slowly
+
+    later = slice(tree.returns.size // 2, None)
+    half, beyond = tree.returns[later], float(tree.unseen[later].mean())
+    value, spread = float(half.mean()), np.inf
+    if half.size > 1:
+        sample = np.concatenate([half, [tree.returns.min(), tree.returns.max()]])
+        spread = float(stdtrit(half.size - 1, _TWO_SIDED_95) * sample.std(ddof=1) / math.sqrt(half.size))
+    below = 0.0
+    if beyond > 0 and tree.least[0] < 0:
+        below = -np.inf if gamma == 1 else beyond * float(tree.least[0]) / (1 - gamma)
+    rounding = _ROUNDING * (float(np.abs(half).max()) - (below if below > -np.inf else 0.0))
+    return value, value - spread + below - rounding, value + spread + rounding
+
+
+def _note(tree: Tree, lower: float) -> str:
+    cut = int(np.count_nonzero(tree.unseen))
+    if lower > -np.inf or tree.returns.size <= 2:
+        return ""
+    return (
+        f"{cut:,} of {tree.returns.size:,} simulations were cut short at max_depth where steps cost, so at gamma 1 "
+        "there is no bound from below; raise max_depth, or give value="
+    )
 
 
 def _default_depth(gamma: float) -> int:

@@ -14,7 +14,7 @@ class SearchResult:
 
     `value` estimates what acting well from there is worth, and lies in [lower, upper]. Where `certified`, these bound
     the optimum, rounding included, and following the searcher is worth at least `lower`. Else (MCTS) they are a 95%
-    interval of the mean return that the search itself earned by `action`.
+    interval of the mean return that the search itself earned, exploring included: `lower` is then one for the optimum.
     """
 
     state: Any  # None where there are several

@@ -61,8 +61,8 @@ def search_arrays(tables, tree, root, settings, rollout, value, world, choices):
     nodes, actions = np.empty(max_depth, np.int64), np.empty(max_depth, np.int64)
     rewards = np.empty(max_depth)
     _bar(tables, tree, 0, root)
-    for _ in range(simulations):
-        node, state, depth, tail = 0, root, 0, 0.0
+    for k in range(simulations):
+        node, state, depth, tail, unseen = 0, root, 0, 0.0, 0.0
         while True:
             action = select(tree, node, exploration)
             next_state, reward, terminated, _success = draw(tables, state, action, world)
@@ -72,7 +72,10 @@ def search_arrays(tables, tree, root, settings, rollout, value, world, choices):
             if terminated:
                 break
             if depth == max_depth:
-                tail = value[state] if value.size > 0 else 0.0
+                if value.size > 0:
+                    tail = value[state]
+                else:
+                    unseen = 1.0
                 break
             next_node = child(tree, node, action, state)
             if next_node < 0:
@@ -80,10 +83,12 @@ def search_arrays(tables, tree, root, settings, rollout, value, world, choices):
                 if value.size > 0:
                     tail = value[state]
                 else:
-                    tail = _roll_out(tables, state, gamma, max_depth - depth, rollout, world, choices)
+                    steps = max_depth - depth
+                    tail, unseen = _roll_out(tables, tree, state, gamma, steps, rollout, world, choices)
                 break
             node = next_node
-        back_up(tree, nodes, actions, rewards, depth, tail, gamma)
+        tree.returns[k] = back_up(tree, nodes, actions, rewards, depth, tail, gamma)
+        tree.unseen[k] = unseen * gamma**depth
 
 
 @jit
@@ -94,8 +99,8 @@ def _bar(tables, tree, node, state):
 
 
 @jit
-def _roll_out(tables, state, gamma, steps, rollout, world, choices):
-    """The return of `steps` steps of the rollout policy from `state`."""
+def _roll_out(tables, tree, state, gamma, steps, rollout, world, choices):
+    """The return of `steps` steps of the rollout policy from `state`, and the discount of what lies beyond, or 0."""
     total, discount = 0.0, 1.0
     n_actions = rollout.shape[1]
     for _ in range(steps):
@@ -114,9 +119,10 @@ def _roll_out(tables, state, gamma, steps, rollout, world, choices):
         state, reward, terminated, _success = draw(tables, state, action, world)
         total += discount * reward
         discount *= gamma
+        tree.least[0] = min(tree.least[0], reward)
         if terminated:
-            break
-    return total
+            return total, 0.0
+    return total, discount
 
 
 @jit
@@ -152,9 +158,9 @@ class Stepping:
         nodes, actions = np.empty(max_depth, np.int64), np.empty(max_depth, np.int64)
         rewards = np.empty(max_depth)
         tree.visits[0, ~root_mask] = -1
-        for _ in range(simulations):
+        for k in range(simulations):
             self.place()
-            node, depth, tail = 0, 0, 0.0
+            node, depth, tail, unseen = 0, 0, 0.0, 0.0
             while True:
                 action = select(tree, node, exploration)
                 seen, reward, terminated, truncated, info = self.twin.step(self.first_action + action)
@@ -163,7 +169,7 @@ class Stepping:
                 if terminated:
                     break
                 if truncated or depth == max_depth:
-                    tail = 0.0 if self.value is None else self._estimate(seen, info)
+                    tail, unseen = (0.0, 1.0) if self.value is None else (self._estimate(seen, info), 0.0)
                     break
                 # Whole numbers in the order of meeting: a tree is an array of numbers.
                 key = self._keys.setdefault(key_of(info.get("state", seen)), len(self._keys))
@@ -171,14 +177,14 @@ class Stepping:
                 if next_node < 0:
                     tree.visits[extend(tree, node, action, key), ~self._mask(info, root_mask.size)] = -1
                     left = max_depth - depth
-                    tail = (
-                        self._roll_out(seen, info, gamma, left, root_mask.size)
-                        if self.value is None
-                        else (self._estimate(seen, info))
-                    )
+                    if self.value is None:
+                        tail, unseen = self._roll_out(tree, seen, info, gamma, left)
+                    else:
+                        tail = self._estimate(seen, info)
                     break
                 node = next_node
-            back_up(tree, nodes, actions, rewards, depth, tail, gamma)
+            tree.returns[k] = back_up(tree, nodes, actions, rewards, depth, tail, gamma)
+            tree.unseen[k] = unseen * gamma**depth
 
     def _mask(self, info: dict[str, Any], n_actions: int) -> np.ndarray:
         """(A,) bool: what can be taken where the copy stands."""
@@ -191,8 +197,8 @@ class Stepping:
     def _estimate(self, seen: Any, info: dict[str, Any]) -> float:
         return _finite(self.value(seen) if callable(self.value) else self.value[info.get("state", seen)])
 
-    def _roll_out(self, seen: Any, info: dict[str, Any], gamma: float, steps: int, n_actions: int) -> float:
-        total, discount = 0.0, 1.0
+    def _roll_out(self, tree: Tree, seen: Any, info: dict[str, Any], gamma: float, steps: int) -> tuple[float, float]:
+        total, discount, n_actions = 0.0, 1.0, tree.visits.shape[1]
         for _ in range(steps):
             if callable(self.rollout):
                 action = self.rollout(seen)
@@ -202,11 +208,15 @@ class Stepping:
                 able = np.flatnonzero(self._mask(info, n_actions))
                 action = self.first_action + int(able[self.choices.integers(able.size)])
             seen, reward, terminated, truncated, info = self.twin.step(action)
-            total += discount * _finite(reward)
+            reward = _finite(reward)
+            total += discount * reward
             discount *= gamma
-            if terminated or truncated:
+            tree.least[0] = min(tree.least[0], reward)
+            if terminated:
+                return total, 0.0
+            if truncated:
                 break
-        return total
+        return total, discount
 
 
 def _finite(number: Any) -> float:

@@ -166,7 +166,10 @@ class ExploredModel:
     def _row(self, state: Hashable, action: int) -> list[tuple[int, float, float, bool]]:
         """The outcomes that can happen as (next node, probability, reward, terminated)."""
         where, row, mass = f"state {state!r}, action {action}", [], 0.0
-        for outcome in self.model.successors(state, action) or ():
+        outcomes = self.model.successors(state, action)
+        if not isinstance(outcomes, Iterable):
+            raise MDPError(f"{where}: successors gave {outcomes!r}; expected outcomes, none if it is not available")
+        for outcome in outcomes:
             try:
                 probability, successor, reward, terminated = outcome
                 probability, reward = float(probability), float(reward)

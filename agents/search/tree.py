@@ -26,11 +26,14 @@ class Tree(NamedTuple):
     key: np.ndarray  # (n,) int64: what tells a node from its siblings
     size: np.ndarray  # (1,) int64: how many nodes there are
     span: np.ndarray  # (2,) float64: the lowest and the highest return seen
-    squares: np.ndarray  # (A,) float64: the sum of the squares of the root's returns
+    least: np.ndarray  # (1,) float64: the lowest reward seen
+    returns: np.ndarray  # (simulations,) float64: what each simulation earned
+    unseen: np.ndarray  # (simulations,) float64: gamma^depth where it was cut short and not appraised, else 0
 
 
-def new_tree(room: int, n_actions: int) -> Tree:
-    """A tree that holds nothing but its root."""
+def new_tree(simulations: int, n_actions: int) -> Tree:
+    """A tree that holds nothing but its root, with room for a node a simulation."""
+    room = simulations + 1
     return Tree(
         np.zeros((room, n_actions), dtype=np.int64),
         np.zeros((room, n_actions)),
@@ -39,7 +42,9 @@ def new_tree(room: int, n_actions: int) -> Tree:
         np.zeros(room, dtype=np.int64),
         np.ones(1, dtype=np.int64),
         np.array([np.inf, -np.inf]),
-        np.zeros(n_actions),
+        np.array([np.inf]),
+        np.zeros(simulations),
+        np.zeros(simulations),
     )
 
 
@@ -84,15 +89,16 @@ def extend(tree, node, action, key):
 
 @jit
 def back_up(tree, nodes, actions, rewards, length, tail, gamma):
-    """Count the return of one simulation in every node that it passed.
+    """Count the return of one simulation in every node that it passed, and return it.
 
     nodes, actions, rewards: their first `length` entries are the way taken; tail: the return estimated beyond it.
     """
     total = tail
     for i in range(length - 1, -1, -1):
         total = rewards[i] + gamma * total
+        tree.least[0] = min(tree.least[0], rewards[i])
         tree.visits[nodes[i], actions[i]] += 1
         tree.total[nodes[i], actions[i]] += total
         tree.span[0] = min(tree.span[0], total)
         tree.span[1] = max(tree.span[1], total)
-    tree.squares[actions[0]] += total * total
+    return total

@@ -106,3 +106,16 @@ def test_total_reward_is_refused():
     """It needs a discount."""
     with pytest.raises(CriterionError, match="discounted"):
         InexactPolicyIteration(1.0)
+
+
+def test_the_preconditioner_is_symmetric_gauss_seidel():
+    """(D - L) D^-1 (D - U) x = r for a chain that stays, goes back and goes on (van der Vorst 1992 asks for any)."""
+    source = np.random.default_rng(1)
+    P = source.dirichlet(np.full(9, 0.5), 9)
+    chain = MDP.from_arrays(P[:, None, :], np.zeros((9, 1))).chain(np.zeros(9, dtype=int))
+    right = source.normal(size=9)
+    x = module.symmetric_sweep(chain.P.indptr, chain.P.indices, chain.P.data, 0.9, right)
+
+    matrix = np.eye(9) - 0.9 * P
+    there, back = np.tril(matrix), np.triu(matrix)
+    np.testing.assert_allclose(there @ np.diag(1 / np.diag(matrix)) @ back @ x, right, atol=1e-12)
