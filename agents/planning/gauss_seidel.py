@@ -29,6 +29,7 @@ from rltk.agents.planning.planner import Planner, Report, onward, shortfall
 from rltk.agents.planning.repair import repair
 from rltk.agents.planning.structure.ordering import BLOCK, Order, goal_first, goal_first_of_rows
 from rltk.agents.planning.structure.patterns import Patterns, Table, find_patterns
+from rltk.agents.planning.structure.shape import SAMPLE, is_varied
 from rltk.agents.planning.topological import settle_components
 from rltk.agents.planning.value_iteration import iterate
 from rltk.mdp import MDP, jit
@@ -65,7 +66,7 @@ class GaussSeidel(Planner):
         gamma = self.criterion.gamma
         certifier = Certifier(mdp, gamma, patterns.survey())
         world = InOrder.of(patterns, gamma)
-        threshold = 1.6 * self.tolerance * (1 - gamma) / max(gamma, 1e-3)
+        finest = threshold = 1.6 * self.tolerance * (1 - gamma) / max(gamma, 1e-3)
         look = None
         if guess is not None:
             value = guess[world.order.state]
@@ -75,6 +76,7 @@ class GaussSeidel(Planner):
         if look is None or look.least_change < -threshold:
             worst = patterns.table.reward.min(where=np.isfinite(patterns.table.reward), initial=0.0)
             value, look = np.full(mdp.n_states, worst / (1 - gamma)), None
+            threshold = max(finest, coarse(patterns))
         if gamma * certifier.high_mass >= 1:  # no discount is left to settle values by
             return self._finish(mdp, value[world.order.place], mended, report)
         blocks, allowed = 0, (self.max_sweeps - mended) * world.n_blocks
@@ -90,7 +92,9 @@ class GaussSeidel(Planner):
                 if threshold <= 4 * certifier.rounding(value):
                     # The threshold can't tell change from rounding any more: ordinary sweeps still can.
                     return self._finish(mdp, value[world.order.place], sweeps, report)
-                if blocks > 0:
+                if threshold > finest:
+                    threshold = max(finest, threshold / 8)
+                elif blocks > 0:
                     factor = min(0.9 * self.tolerance / width, 0.5)
                     threshold = max(threshold * factor, certifier.rounding(value))
                 active = unsettled(value, look.best, threshold)
@@ -234,6 +238,17 @@ def look_kernel(width: int, n_actions: int) -> Callable[..., None]:
             choose(q, value[s], tie, s, best, policy, extremes)
 
     return look
+
+
+def coarse(patterns: Patterns) -> float:
+    """The threshold to begin with: 0 where few states pay, and a tenth of what rewards differ by where many do.
+
+    Where all states pay, all values change at once: settled in rough first, none is settled finely in vain.
+    """
+    best = patterns.table.reward.max(axis=1)
+    if not is_varied(best[patterns.pattern[:: max(1, patterns.pattern.size // SAMPLE)]]):
+        return 0.0
+    return 0.1 * float(best.max() - best.min())
 
 
 @jit

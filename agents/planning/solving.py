@@ -1,22 +1,23 @@
 """`rltk.solve`: the answer key of an MDP or an environment in one call."""
 
+from dataclasses import replace
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 
 from rltk.agents.planning.average_reward import RelativeValueIteration
+from rltk.agents.planning.choosing import Attempt, attempts
 from rltk.agents.planning.finite_horizon import BackwardInduction
 from rltk.agents.planning.gauss_seidel import GaussSeidel
 from rltk.agents.planning.inexact_policy_iteration import InexactPolicyIteration
 from rltk.agents.planning.linear_programming import LinearProgramming
 from rltk.agents.planning.modified_policy_iteration import ModifiedPolicyIteration
-from rltk.agents.planning.planner import Planner, Report, checked_criterion
+from rltk.agents.planning.planner import Planner, Report, checked_criterion, onward
 from rltk.agents.planning.policy_iteration import PolicyIteration
 from rltk.agents.planning.prioritised_sweeping import PrioritisedSweeping
 from rltk.agents.planning.soft import SoftValueIteration
 from rltk.agents.planning.solution import Solution
-from rltk.agents.planning.structure.patterns import MOST_SUCCESSORS, likely_successors
 from rltk.agents.planning.topological import TopologicalValueIteration
 from rltk.agents.planning.value_iteration import ValueIteration
 from rltk.errors import ArgumentError, CriterionError, UnknownNameError
@@ -36,9 +37,6 @@ PLANNERS: dict[str, type[Planner]] = {
     "relative-value-iteration": RelativeValueIteration,
     "soft-value-iteration": SoftValueIteration,
 }
-
-# Up to here a sparse factorisation is cheaper than the sweeps that it saves, and exact to rounding.
-_SMALL = 500
 
 
 def solve(
@@ -72,27 +70,38 @@ def solve(
     threads = checked_threads(threads)
     if not isinstance(method, str) or (method != "auto" and method not in PLANNERS):
         raise UnknownNameError(f"no planner is called {method!r}; there are auto, {', '.join(PLANNERS)}")
+    mdp, asked = _mdp(env_or_mdp), checked_criterion(gamma, criterion)
+    turns = attempts(mdp, asked) if method == "auto" else [Attempt(method)]
+    return _in_turn(mdp, [_planner(turn, asked, tolerance, threads) for turn in turns], report, warm_start)
+
+
+def _planner(turn: Attempt, criterion: Criterion, tolerance: float, threads: int | None) -> Planner:
+    planner = PLANNERS[turn.method]
     options: dict[str, Any] = {"criterion": criterion, "tolerance": tolerance}
-    mdp = _mdp(env_or_mdp)
-    if method == "auto":
-        method = _chosen(mdp, checked_criterion(gamma, criterion))
-    if PLANNERS[method].takes_threads:
+    if planner.takes_threads:
         options["threads"] = threads
-    return PLANNERS[method](gamma, **options).solve(mdp, report, warm_start=warm_start)
+    if turn.budget is not None:
+        options["max_sweeps"] = turn.budget
+    return planner(**options)
 
 
-def _chosen(mdp: MDP, criterion: Criterion) -> str:
-    """The name of the planner that suits the MDP and the criterion."""
-    if criterion.kind == "average" and criterion.horizon is not None:
-        raise CriterionError(
-            f"[{criterion}]: the average is that of the long run; for so many steps ask for the total, and divide it"
+def _in_turn(
+    mdp: MDP, planners: list[Planner], report: Report | None, warm_start: Solution | np.ndarray | None
+) -> Solution:
+    """The first solution that converges, or the last; each planner begins from what the one before it found."""
+    solution = planners[0].solve(mdp, report, warm_start=warm_start)
+    for planner in planners[1:]:
+        if solution.converged:
+            break
+        before, told = solution, None if report is None else onward(report, solution.sweeps)
+        solution = planner.solve(mdp, told, warm_start=before)
+        solution = replace(
+            solution,
+            sweeps=before.sweeps + solution.sweeps,
+            seconds=before.seconds + solution.seconds,
+            method=f"{before.method}, {solution.method}",
         )
-    if criterion.horizon is not None:
-        return "backward-induction"
-    if criterion.kind == "average":
-        return "relative-value-iteration"
-    large = "gauss-seidel" if likely_successors(mdp) <= MOST_SUCCESSORS else "value-iteration"
-    return "policy-iteration" if mdp.n_states <= _SMALL else large
+    return solution
 
 
 def _mdp(env_or_mdp: Any) -> MDP:

@@ -166,7 +166,9 @@ def _state_of(generator: Any) -> Any:
     if isinstance(generator, random.Random):
         return generator.getstate()
     if isinstance(generator, np.random.Generator):
-        return key_of(generator.bit_generator.state)
+        state = generator.bit_generator.state
+        # Gymnasium's generator has a dict of whole numbers; others hold arrays, which == compares number by number.
+        return state if isinstance(generator.bit_generator, np.random.PCG64) else key_of(state)
     return key_of(generator.get_state(legacy=False))
 
 

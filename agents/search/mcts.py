@@ -2,19 +2,24 @@
 
 Each simulation sets out from the present state. In the tree it takes the action
 
-    argmax_a  Q(n, a) + c d sqrt( ln N(n) / N(n, a) ),          Q(n, a) the mean return that followed
+    argmax_a  Q(n, a) + c d sqrt( ln N(n) / N(n, a) ),          Q(n, a) what followed on average
 
-in node n (`rltk.agents.search.tree`); where it leaves the tree it adds a node, estimates what lies beyond by a rollout,
-and counts the discounted return in every node passed. Outcomes are drawn, so a node stands for the state that was met.
-As simulations grow, Q of the best action goes to its optimal value, but for what lies beyond `max_depth`, and the
-share of the other actions goes to nothing; the most visited one is taken.
+in node n (`rltk.agents.search.tree`); where it comes to a new node it adds that, estimates what lies beyond by a
+rollout, and backs up every node passed. As simulations grow, Q of the best action goes to its optimal value, but for
+what lies beyond `max_depth`, and the share of the other actions goes to nothing; the most visited one is taken.
+
+Where the MDP is known, a node is a state, however it was reached (at gamma 1: a state and a step), so that all
+simulations add to one picture of it, and Q looks ahead by the outcomes counted: r + gamma max_b Q(n', b) on average.
+Elsewhere nodes form a tree, told apart by what was done and seen on the way, and Q is the mean return.
 
 A search that saw the environment's coming draws would beat the optimum. This one draws from streams of its own, and the
 copy that it steps is set back with `set_state(state, restore_rng=False)`.
 
-Source: Kocsis and Szepesvari (2006), "Bandit based Monte-Carlo planning"; Browne et al. (2012), "A survey of Monte
-Carlo tree search methods"; the scale d as in Schrittwieser et al. (2020), "Mastering Atari, Go, chess and shogi by
-planning with a learned model", appendix B.
+Source: Kocsis and Szepesvari (2006), "Bandit based Monte-Carlo planning"; Childs, Brodeur and Kocsis (2008),
+"Transpositions and move groups in Monte Carlo tree search", and Leurent and Maillard (2020), "Monte-Carlo graph search:
+the value of merging similar states"; Keller and Helmert (2013), "Trial-based heuristic tree search for finite horizon
+MDPs", for the maximum in the backup; the scale d as in Schrittwieser et al. (2020), "Mastering Atari, Go, chess and
+shogi by planning with a learned model", appendix B.
 """
 
 import math
@@ -27,7 +32,7 @@ import numpy as np
 from rltk.agents.search.following import Followed, is_state_number, key_of
 from rltk.agents.search.result import SearchResult
 from rltk.agents.search.simulating import Settings, Stepping, search_arrays
-from rltk.agents.search.tree import Tree, new_tree
+from rltk.agents.search.tree import BY_DEPTH, BY_STATE, BY_WAY, MOST_BYTES, Tree, bytes_for
 from rltk.errors import ArgumentError, ModelError, SizeError
 from rltk.mdp import MDP, Criterion, restore_stream, stream_of
 from rltk.runs import Streams
@@ -37,7 +42,6 @@ _LONGEST, _NEGLIGIBLE = 1_000, 0.01
 _TWO_SIDED_95 = 0.975
 # What rounding may do to a mean of returns, relative to the largest.
 _ROUNDING = 1e-12
-_MOST_BYTES = 8 * 2**30
 # Exact grading searches in every state: beyond so many simulations together it is left to sampling.
 _EXACT_WORK = 5_000_000
 
@@ -55,6 +59,10 @@ class MCTS:
 
     `predict(..., deterministic=True)` searches with random numbers that follow from the seed and the state alone: the
     same state is answered with the same action, whatever came before. Without it every search draws afresh.
+
+    Masks: at the root only actions are tried that the known MDP has, or that `action_masks()` of a copy allows; beyond
+    it `info["action_mask"]` of each step counts first. One that only `info` shows is not asked at the root, for
+    `predict` is not handed it: an environment whose MDP is not known should offer `action_masks()`.
     """
 
     name: ClassVar[str] = "mcts"
@@ -76,9 +84,10 @@ class MCTS:
         self.followed = Followed(env, type(self).__name__)
         mdp = self.followed.mdp
         depth = _default_depth(self.gamma) if max_depth is None else _counted("max_depth", max_depth)
-        self.settings = Settings(
-            self.gamma, _counted("simulations", simulations), _checked_exploration(exploration), depth
-        )
+        counted, explored = _counted("simulations", simulations), _checked_exploration(exploration)
+        # At gamma 1 the value of a node could hold itself up round a cycle that pays nothing.
+        sharing = BY_WAY if mdp is None else BY_STATE if self.gamma < 1 else BY_DEPTH
+        self.settings = Settings(self.gamma, counted, explored, depth, sharing)
         self._check_room()
         self.rollout = _table_or_callable("rollout", rollout, mdp, 2)
         self.value = _table_or_callable("value", value, mdp, 1)
@@ -102,8 +111,8 @@ class MCTS:
 
     def _check_room(self) -> None:
         """SizeError where the tree or one simulation would not fit."""
-        room = 24 * self.settings.simulations * (self.followed.n_actions + 2) + 24 * self.settings.max_depth
-        if room > _MOST_BYTES:
+        room = bytes_for(self.settings.simulations, self.followed.n_actions, self.settings.max_depth)
+        if room > MOST_BYTES:
             raise SizeError(
                 f"{self.settings.simulations:,} simulations of up to {self.settings.max_depth:,} steps with "
                 f"{self.followed.n_actions} actions may take {room / 2**30:,.0f} GiB; ask for fewer or shorter ones"
@@ -141,7 +150,8 @@ class MCTS:
     def search(self, state: int | None = None, *, deterministic: bool = True) -> SearchResult:
         """What a search from `state` finds: a state number of a known MDP, or None for where the environment stands.
 
-        `action_values` are mean returns. `value` is that of the later half of the simulations, with what was lost by
+        `action_values` are Q at the root: estimates, the highest of which may be too high. `value` is the mean return
+        of the later half of the simulations, with what was lost by
         exploring: its expectation is not above the optimum, whatever the number of simulations and actions, but for
         what lies beyond `max_depth`, which `lower` allows for. A `value=` or an outcome that no simulation met is not
         in the interval.
@@ -183,13 +193,13 @@ class MCTS:
         if root is None:
             self.followed.check_reset()
         world, choices = self._generators(root, observation, deterministic)
-        tree = new_tree(self.settings.simulations, self.followed.n_actions)
         if self.backend == "compiled":
-            self._on_arrays(tree, root, world, choices)
+            assert root is not None
+            tree = self._on_arrays(root, world, choices)
         else:
             # Fixed, or afresh each time, as the other random numbers are.
             seed = self.streams.seed("copy") if deterministic else int(self.streams.generator("copy").integers(2**32))
-            self._by_stepping(tree, root, world, choices, seed)
+            tree = self._by_stepping(root, world, choices, seed)
         return self._result(tree, root, None if deterministic else choices, begin)
 
     def _check_level(self) -> None:
@@ -211,17 +221,18 @@ class MCTS:
         key = root if root is not None else key_of(observation)
         return tuple(np.random.default_rng(self.streams.seed(f"{name} of {key!r}")) for name in ("world", "choices"))  # type: ignore[return-value]
 
-    def _on_arrays(self, tree: Tree, root: int | None, world: Any, choices: Any) -> None:
+    def _on_arrays(self, root: int, world: Any, choices: Any) -> Tree:
         mdp = self.followed.mdp
         assert mdp is not None
         rollout = np.empty((0, mdp.n_actions)) if self.rollout is None else self.rollout
         value = np.empty(0) if self.value is None else self.value
         streams = stream_of(world), stream_of(choices)
-        search_arrays(mdp.tables, tree, root, self.settings, rollout, value, *streams)
+        tree = search_arrays(mdp.tables, root, self.settings, rollout, value, *streams)
         restore_stream(world, streams[0])
         restore_stream(choices, streams[1])
+        return tree
 
-    def _by_stepping(self, tree: Tree, root: int | None, world: Any, choices: Any, seed: int) -> None:
+    def _by_stepping(self, root: int | None, world: Any, choices: Any, seed: int) -> Tree:
         mdp, origin = self.followed.mdp, self.followed.inner.get_state()
         twin = self.followed.copy(seed, world)
         self._place(twin, origin)
@@ -232,18 +243,17 @@ class MCTS:
             mask = np.asarray(twin.action_masks(), dtype=bool)
         place = lambda: self._place(twin, origin)  # noqa: E731
         stepping = Stepping(twin, place, self.followed.first_action, self.rollout, self.value, choices)
-        stepping.search(tree, mask, self.settings)
+        return stepping.search(root, mask, self.settings)
 
     def _place(self, twin: Any, origin: Any) -> None:
         """Set the copy back to the root; its random numbers go on, so each simulation meets other ones."""
         self.followed.place(twin, origin)
 
     def _result(self, tree: Tree, root: int | None, random: Any, begin: float) -> SearchResult:
-        visits, total = tree.visits[0], tree.total[0]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            means = np.where(visits > 0, total / visits, np.where(visits < 0, -np.inf, np.nan))
+        visits = tree.visits[0]
+        values = np.where(visits > 0, tree.q[0], np.where(visits < 0, -np.inf, np.nan))
         most = np.flatnonzero(visits == visits.max())
-        best = most[means[most] == means[most].max()]
+        best = most[values[most] == values[most].max()]
         action = int(best[0] if random is None else best[random.integers(best.size)])
         value, lower, upper = _interval(tree, self.gamma)
         return SearchResult(
@@ -254,7 +264,7 @@ class MCTS:
             upper=upper,
             certified=False,
             converged=False,
-            action_values=means,
+            action_values=values,
             visits=np.maximum(visits, 0),
             expanded=int(tree.size[0]),
             backups=self.settings.simulations,

@@ -25,7 +25,7 @@ class SearchResult:
     certified: bool
     converged: bool  # certified, and the bounds are as narrow as was asked
     action_values: np.ndarray = field(repr=False)  # (A,) float64; -inf: not available, nan: not known
-    visits: np.ndarray | None = field(repr=False)  # (A,) int64: simulations that began with each action (MCTS)
+    visits: np.ndarray | None = field(repr=False)  # (A,) int64: how often each action was tried there (MCTS)
     expanded: int  # states whose outcomes were looked at; MCTS: nodes of its tree
     backups: int  # updates of a state's value; MCTS: simulations
     seconds: float

@@ -1,8 +1,8 @@
 """One search of MCTS, twice: compiled on the arrays of a known MDP, and by stepping a copy of any environment.
 
-Both do the same: set out from the root, let UCT choose while in the tree, add one node, estimate what lies beyond it by
-a rollout or a given value, and back the return up. On rltk's own environments, whose simulator obeys the draw law, both
-spend the same random words and leave the same tree, bit for bit.
+Both do the same: set out from the root, let UCT choose while at known nodes, add one node, estimate what lies beyond it
+by a rollout or a given value, and back up along the way. On rltk's own environments, whose simulator obeys the draw
+law, both spend the same random words and leave the same tree, bit for bit.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from numba.core.types import BaseNamedTuple  # type: ignore[attr-defined]
 from numba.extending import overload
 
 from rltk.agents.search.following import key_of
-from rltk.agents.search.tree import Tree, back_up, child, extend, select
+from rltk.agents.search.tree import Tree, arrive, back_up, new_tree, record, select, with_more_links
 from rltk.errors import ArgumentError
 from rltk.mdp import jit
 from rltk.mdp.sampling import RowTables, draw
@@ -27,6 +27,7 @@ class Settings(NamedTuple):
     simulations: int
     exploration: float
     max_depth: int
+    sharing: int  # which nodes are one: `rltk.agents.search.tree`
 
 
 def can_take(tables: Any, state: int, action: int) -> bool:
@@ -50,45 +51,57 @@ def _always_there(tables, state, action):
     return True
 
 
-@jit
-def search_arrays(tables, tree, root, settings, rollout, value, world, choices):
-    """Search from state `root` of the MDP in `tables`; fills `tree`.
+def search_arrays(
+    tables: Any, root: int, settings: Settings, rollout: np.ndarray, value: np.ndarray, world: Any, choices: Any
+) -> Tree:
+    """Search from state `root` of the MDP in `tables`.
 
-    rollout: (S, A) probabilities, or (0, 0) for uniform; value: (S,) estimates in place of rollouts, or (0,).
+    rollout: (S, A) probabilities, or (0, A) for uniform; value: (S,) estimates in place of rollouts, or (0,).
     world, choices: streams (6,) uint64 for the outcomes and for the rollouts' actions, advanced in place.
     """
-    gamma, simulations, exploration, max_depth = settings
+    tree = new_tree(settings.simulations, rollout.shape[1], settings.max_depth, root)
+    _bar(tables, tree, 0, root)
+    done = _simulate(tables, tree, root, settings, rollout, value, world, choices, 0)
+    while done < settings.simulations:
+        tree = with_more_links(tree)
+        done = _simulate(tables, tree, root, settings, rollout, value, world, choices, done)
+    return tree
+
+
+@jit
+def _simulate(tables, tree, root, settings, rollout, value, world, choices, first):
+    """Simulations from number `first` on, while there is room for links; returns how many are done."""
+    gamma, simulations, exploration, max_depth, sharing = settings
     nodes, actions = np.empty(max_depth, np.int64), np.empty(max_depth, np.int64)
     rewards = np.empty(max_depth)
-    _bar(tables, tree, 0, root)
-    for k in range(simulations):
+    for k in range(first, simulations):
+        if tree.size[1] + max_depth > tree.to.size:
+            return k
         node, state, depth, tail, unseen = 0, root, 0, 0.0, 0.0
         while True:
             action = select(tree, node, exploration)
-            next_state, reward, terminated, _success = draw(tables, state, action, world)
+            state, reward, terminated, _success = draw(tables, state, action, world)
             nodes[depth], actions[depth], rewards[depth] = node, action, reward
             depth += 1
-            state = next_state
             if terminated:
+                record(tree, node, action, reward, -1, gamma)
                 break
-            if depth == max_depth:
-                if value.size > 0:
-                    tail = value[state]
-                else:
-                    unseen = 1.0
-                break
-            next_node = child(tree, node, action, state)
-            if next_node < 0:
-                _bar(tables, tree, extend(tree, node, action, state), state)
+            next_node, new = arrive(tree, sharing, node, action, depth, state)
+            if new:
+                _bar(tables, tree, next_node, state)
+            record(tree, node, action, reward, next_node, gamma)
+            node = next_node
+            if new or depth == max_depth:
                 if value.size > 0:
                     tail = value[state]
                 else:
                     steps = max_depth - depth
                     tail, unseen = _roll_out(tables, tree, state, gamma, steps, rollout, world, choices)
+                if new:
+                    tree.value[node] = tail
                 break
-            node = next_node
-        tree.returns[k] = back_up(tree, nodes, actions, rewards, depth, tail, gamma)
-        tree.unseen[k] = unseen * gamma**depth
+        back_up(tree, nodes, actions, rewards, depth, tail, unseen, settings, k)
+    return simulations
 
 
 @jit
@@ -152,39 +165,50 @@ class Stepping:
         self.rollout, self.value, self.choices = rollout, value, choices
         self._keys: dict[Any, int] = {}
 
-    def search(self, tree: Tree, root_mask: np.ndarray, settings: Settings) -> None:
-        """Fill `tree` from the root, where the actions of `root_mask` (A,) bool can be taken."""
-        gamma, simulations, exploration, max_depth = settings
+    def search(self, root: Any, root_mask: np.ndarray, settings: Settings) -> Tree:
+        """Search from the root, whose key is `root` and where the actions of `root_mask` (A,) bool can be taken."""
+        tree = new_tree(settings.simulations, root_mask.size, settings.max_depth, self._number(root))
+        tree.visits[0, ~root_mask] = -1
+        for k in range(settings.simulations):
+            if tree.size[1] + settings.max_depth > tree.to.size:
+                tree = with_more_links(tree)
+            self._simulate(tree, k, settings)
+        return tree
+
+    def _simulate(self, tree: Tree, k: int, settings: Settings) -> None:
+        gamma, _, exploration, max_depth, sharing = settings
         nodes, actions = np.empty(max_depth, np.int64), np.empty(max_depth, np.int64)
         rewards = np.empty(max_depth)
-        tree.visits[0, ~root_mask] = -1
-        for k in range(simulations):
-            self.place()
-            node, depth, tail, unseen = 0, 0, 0.0, 0.0
-            while True:
-                action = select(tree, node, exploration)
-                seen, reward, terminated, truncated, info = self.twin.step(self.first_action + action)
-                nodes[depth], actions[depth], rewards[depth] = node, action, _finite(reward)
-                depth += 1
-                if terminated:
-                    break
-                if truncated or depth == max_depth:
-                    tail, unseen = (0.0, 1.0) if self.value is None else (self._estimate(seen, info), 0.0)
-                    break
-                # Whole numbers in the order of meeting: a tree is an array of numbers.
-                key = self._keys.setdefault(key_of(info.get("state", seen)), len(self._keys))
-                next_node = child(tree, node, action, key)
-                if next_node < 0:
-                    tree.visits[extend(tree, node, action, key), ~self._mask(info, root_mask.size)] = -1
-                    left = max_depth - depth
-                    if self.value is None:
-                        tail, unseen = self._roll_out(tree, seen, info, gamma, left)
-                    else:
-                        tail = self._estimate(seen, info)
-                    break
-                node = next_node
-            tree.returns[k] = back_up(tree, nodes, actions, rewards, depth, tail, gamma)
-            tree.unseen[k] = unseen * gamma**depth
+        self.place()
+        node, depth, tail, unseen = 0, 0, 0.0, 0.0
+        while True:
+            action = select(tree, node, exploration)
+            seen, reward, terminated, truncated, info = self.twin.step(self.first_action + action)
+            nodes[depth], actions[depth], rewards[depth] = node, action, _finite(reward)
+            depth += 1
+            if terminated:
+                record(tree, node, action, rewards[depth - 1], -1, gamma)
+                break
+            key = self._number(info.get("state", seen))
+            next_node, new = arrive(tree, sharing, node, action, depth, key)
+            if new:
+                tree.visits[next_node, ~self._mask(info, tree.visits.shape[1])] = -1
+            record(tree, node, action, rewards[depth - 1], next_node, gamma)
+            node = next_node
+            if new or truncated or depth == max_depth:
+                if self.value is None:
+                    steps = 0 if truncated else max_depth - depth
+                    tail, unseen = self._roll_out(tree, seen, info, gamma, steps)
+                else:
+                    tail = self._estimate(seen, info)
+                if new:
+                    tree.value[node] = tail
+                break
+        back_up(tree, nodes, actions, rewards, depth, tail, unseen, settings, k)
+
+    def _number(self, observation: Any) -> int:
+        """A number for what is seen, in the order of meeting: a tree is an array of numbers."""
+        return self._keys.setdefault(key_of(observation), len(self._keys))
 
     def _mask(self, info: dict[str, Any], n_actions: int) -> np.ndarray:
         """(A,) bool: what can be taken where the copy stands."""

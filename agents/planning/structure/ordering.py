@@ -1,7 +1,14 @@
-"""The order in which values travel: breadth-first from where episodes end or pay, against the arrows of T.
+"""The order in which values travel: against the arrows of T.
 
-In that order a state's best successors come before it, so a Gauss-Seidel sweep carries values far in one pass, and
-neighbours in the world are neighbours in memory. Blocks of consecutive states know which blocks depend on them.
+Where episodes end, states stand breadth-first from there: a state's best successors come before it, so a Gauss-Seidel
+sweep carries values far in one pass, and neighbours in the world are neighbours in memory. Where nothing ends and one
+can step back, as in a world one walks about in, the search begins at what pays most. Where nothing ends and the arrows
+have a direction, as in a machine that ages until it is replaced, successors come first: depth-first, as they are left.
+
+Blocks of consecutive states know which blocks depend on them.
+
+Source: Wingate and Seppi (2005), "Prioritization methods for accelerating MDP solvers", for orders and blocks; Tarjan
+(1972) for the order in which a depth-first search leaves its nodes.
 """
 
 from dataclasses import dataclass
@@ -30,7 +37,11 @@ class Order:
 def goal_first(patterns: Patterns, levels_ahead: int) -> tuple[Order, np.ndarray]:
     """(the order, the successors (S, D) int32 as places in it)."""
     n_blocks = -(-patterns.pattern.size // BLOCK)
-    if _mutual(patterns.successors):
+    mutual = _mutual(patterns.successors)
+    if not mutual and not patterns.table.ends.any():
+        state, place = _depth_first(patterns.successors)
+        level_start = np.append(np.arange(0, state.size, BLOCK), state.size)
+    elif mutual:
         state, place, level_start = _breadth_first(patterns.successors, _seeds(patterns))
     else:
         start, predecessors = _predecessors(patterns.successors)
@@ -165,6 +176,31 @@ def _breadth_first_against(start, predecessors, seeds):
                 count += 1
         head += 1
     return _finish(state, place, count, levels)
+
+
+@jit
+def _depth_first(successors):
+    """(state at each place, place of each state) in the order in which a search leaves the states: successors first."""
+    n_states, width = successors.shape
+    state, place = np.empty(n_states, dtype=np.int32), np.full(n_states, -1, dtype=np.int32)
+    stack, tried = np.empty(n_states, dtype=np.int32), np.full(n_states, -1, dtype=np.int8)  # -1: was not met
+    count = 0
+    for root in range(n_states):
+        if tried[root] >= 0:
+            continue
+        stack[0], tried[root], size = root, 0, 1
+        while size > 0:
+            s = stack[size - 1]
+            if tried[s] < width:
+                t = successors[s, tried[s]]
+                tried[s] += 1
+                if tried[t] < 0:
+                    stack[size], tried[t] = t, 0
+                    size += 1
+            else:
+                state[count], place[s] = s, count
+                count, size = count + 1, size - 1
+    return state, place
 
 
 @jit

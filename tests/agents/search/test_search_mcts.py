@@ -7,11 +7,16 @@ from search_worlds import CountingEnv, coins, counting_value
 
 import rltk
 from rltk.agents.search import MCTS
+from rltk.agents.search.tree import BY_WAY
 from rltk.envs.tabular import TabularEnv
 
 
 class Cheating(MCTS):
-    """Sees the coming draws: every simulation meets what the environment will do."""
+    """Sees the coming draws: every simulation meets what the environment will do, in a tree that tells ways apart."""
+
+    def __init__(self, env, **options):
+        super().__init__(env, **options)
+        self.settings = self.settings._replace(sharing=BY_WAY)
 
     def _place(self, twin, origin):
         twin.set_state(origin, restore_rng=True)
@@ -106,7 +111,9 @@ def test_the_value_at_the_root_finds_the_optimum():
 
     assert errors[0] > errors[1] > errors[2] > errors[3]
     assert errors[3] < 0.015  # 0.009; from 0.2 at 30 simulations
-    assert MCTS(env, **options).search(state).action == rltk.solve(mdp, gamma=0.8).policy[state]
+    result = MCTS(env, **options).search(state)
+    assert result.action == rltk.solve(mdp, gamma=0.8).policy[state]
+    assert result.action_values.max() == pytest.approx(optimum[state], abs=0.01)
 
 
 def test_the_interval_is_about_the_optimum_where_nothing_is_to_choose():
@@ -125,12 +132,12 @@ def test_the_interval_is_about_the_optimum_where_nothing_is_to_choose():
     assert 0.91 * 400 <= held <= 0.98 * 400
 
 
-@pytest.mark.parametrize("backend", ["compiled", "gymnasium"])
-def test_search_never_beats_the_optimum_at_guessing_coins(backend):
+@pytest.mark.parametrize(("backend", "episodes"), [("compiled", 300), ("gymnasium", 150)])
+def test_search_never_beats_the_optimum_at_guessing_coins(backend, episodes):
     """Nobody guesses more than half of the coins, unless the draws to come are seen."""
     env = TabularEnv(coins(6))
     agent = MCTS(env, gamma=1.0, simulations=16, max_depth=6, backend=backend)
-    mean, error = mean_and_error(played(agent, env, 300, 1.0))
+    mean, error = mean_and_error(played(agent, env, episodes, 1.0))
 
     assert mean <= 3 + 3 * error
     assert mean >= 3 - 3 * error
@@ -154,9 +161,9 @@ def test_search_never_beats_the_optimum_on_the_lake():
     mean, error = mean_and_error(played(MCTS(env, simulations=300, **options), env, 100, 0.99))
 
     assert mean <= solution.start_value + 3 * error
-    assert mean >= 0.25  # acting at random is worth 0.015
+    assert mean >= 0.4  # 0.53; acting at random is worth 0.015
     cheat = Cheating(env, simulations=150, backend="gymnasium", **options)
-    mean, error = mean_and_error(played(cheat, env, 12, 0.99))
+    mean, error = mean_and_error(played(cheat, env, 4, 0.99))
     assert mean > solution.start_value + 3 * error
 
 
@@ -167,7 +174,7 @@ def test_the_root_value_is_not_above_the_optimum():
     solution = rltk.solve(env, gamma=0.9)
     for state in (6, 10, 14):
         values = [MCTS(env, gamma=0.9, simulations=500, seed=seed).search(state) for seed in range(60)]
-        mean, error = mean_and_error(np.array([(r.visits @ np.nan_to_num(r.action_values)) / 500 for r in values]))
+        mean, error = mean_and_error(np.array([result.value for result in values]))
         assert mean <= solution.value[state] + 3 * error
 
 
@@ -220,3 +227,62 @@ def test_gymnasiums_own_frozen_lake_is_followed():
             break
     assert agent.backend == "compiled"
     assert rltk.evaluate(agent, env).exact
+
+
+@pytest.mark.parametrize(
+    ("name", "limit", "episodes", "share"), [("FrozenLake-v1", 100, 25, 0.7), ("rltk/FourRooms-v0", 60, 2, 0.9)]
+)
+def test_a_thousand_simulations_play_near_the_optimum(name, limit, episodes, share):
+    """With nothing set but the environment. With nodes told apart by way, FrozenLake came to 0.13 of its optimum."""
+    env = gym.make(name, max_episode_steps=limit)
+    returns = played(MCTS(env), env, episodes, 0.99)
+
+    assert returns.mean() >= share * rltk.solve(env, gamma=0.99).start_value
+
+
+def test_along_the_cliff():
+    """Falling costs 100, and rollouts fall: the shortest way is found all the same, 13 steps of -1."""
+    env = gym.make("CliffWalking-v1", max_episode_steps=40)
+
+    assert played(MCTS(env, simulations=300), env, 1, 0.99) == pytest.approx(-(1 - 0.99**13) / 0.01)
+
+
+def test_ways_to_a_state_are_one_node():
+    """With a discount there are no more nodes than states that go on; at gamma 1 a node has its step as well."""
+    env = gym.make("rltk/FrozenLake-v0")
+    env.reset(seed=0)
+
+    assert MCTS(env, gamma=0.99, simulations=2_000).search().expanded == 11
+    assert MCTS(env, gamma=1.0, simulations=2_000).search().expanded > 11
+
+
+def test_no_value_holds_itself_up_round_a_cycle():
+    """One may wait for ever, for nothing, or gamble: a rollout that was lucky is not believed for ever."""
+
+    def transition(state, action):
+        if state == 0 or action == 0:
+            return [(1.0, 1, 0.0, False)]
+        return [(0.1, 1, 1.0, True), (0.9, 1, 0.0, True)]
+
+    env = TabularEnv(rltk.MDP.from_function(transition, 0, 2))
+    env.reset(seed=0)
+    found = [MCTS(env, gamma=1.0, simulations=400, max_depth=50, seed=seed).search() for seed in range(60)]
+
+    assert max(result.action_values.max() for result in found) < 0.6
+
+
+def test_many_outcomes_make_room():
+    """A walk over 400 states meets more links than there is room for at first, and goes on as if there had been."""
+    rows = np.random.default_rng(0).integers(400, size=(400, 2, 30))
+
+    def transition(state, action):
+        return [(1 / 30, int(after), float(after == 7), False) for after in rows[state, action]]
+
+    env = TabularEnv(rltk.MDP.from_function(transition, 0, 2))
+    env.reset(seed=0)
+    options = {"gamma": 0.99, "simulations": 500, "max_depth": 200, "exploration": 0.2}
+    arrays, stepped = (MCTS(env, backend=backend, **options).search() for backend in ("compiled", "gymnasium"))
+
+    assert arrays.visits.sum() >= 500  # the root is passed again
+    np.testing.assert_array_equal(arrays.action_values, stepped.action_values)
+    assert arrays.value == stepped.value

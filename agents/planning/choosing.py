@@ -1,0 +1,69 @@
+"""Which planner suits an MDP, by its shape (`structure.shape`), and which goes on where the first makes no headway.
+
+    the number of states within reach
+      doubles with every step
+        few successors, an end, rewards sparse    Gauss-Seidel: values travel outwards from where they are paid
+        one comes back                            modified policy iteration: a few sweeps reach everything
+        one never does                            topological: one pass in the right order
+      grows like a power of the steps
+        rewards sparse                            Gauss-Seidel
+        varied, few states abreast                policy iteration: the factors are hardly larger than T
+        varied, many abreast                      Gauss-Seidel or, of many successors, modified policy iteration;
+                                                  where values travel for as long as the discount lets them, inexact
+                                                  policy iteration goes on
+
+The rules are those of measurements over forty families of problems, each solved by every planner
+(`docs/benchmarks.md`). No rule knows everything: an attempt has a budget of sweeps, and where it is spent the next
+begins from the values that are there.
+"""
+
+from typing import NamedTuple
+
+from rltk.agents.planning.structure.patterns import MOST_SUCCESSORS
+from rltk.agents.planning.structure.shape import Shape, goes_round, shape_of
+from rltk.errors import CriterionError
+from rltk.mdp import MDP, Criterion
+
+HEADWAY = 200  # sweeps in which values that stay near where they are paid have settled
+
+
+class Attempt(NamedTuple):
+    """A planner by name, and the sweeps after which the next one goes on; None: as many as were asked for."""
+
+    method: str
+    budget: int | None = None
+
+
+def attempts(mdp: MDP, criterion: Criterion) -> list[Attempt]:
+    """The planners that suit the MDP and the criterion, in turn.
+
+    Raises CriterionError where no planner solves the criterion.
+    """
+    if criterion.kind == "average" and criterion.horizon is not None:
+        raise CriterionError(
+            f"[{criterion}]: the average is that of the long run; for so many steps ask for the total, and divide it"
+        )
+    if criterion.horizon is not None:
+        return [Attempt("backward-induction")]
+    if criterion.kind == "average":
+        return [Attempt("relative-value-iteration")]
+    if criterion.kind == "total":
+        return [Attempt("gauss-seidel")]
+    return discounted(shape_of(mdp), mdp)
+
+
+def discounted(shape: Shape, mdp: MDP) -> list[Attempt]:
+    """The planners for discounted reward."""
+    few = shape.successors <= MOST_SUCCESSORS
+    if shape.mixes and few and shape.ends and not shape.varied:
+        return [Attempt("gauss-seidel", 5 * HEADWAY), Attempt("modified-policy-iteration")]
+    if shape.mixes:
+        return [Attempt("modified-policy-iteration" if goes_round(mdp) else "topological-value-iteration")]
+    if not shape.varied:
+        return [Attempt("gauss-seidel")]
+    if shape.narrow and shape.mutual:
+        return [Attempt("policy-iteration")]
+    last = Attempt("policy-iteration" if shape.narrow else "inexact-policy-iteration")
+    if few:
+        return [Attempt("gauss-seidel", HEADWAY), last]
+    return [Attempt("modified-policy-iteration", 5 * HEADWAY), last]
