@@ -106,18 +106,24 @@ def _found(mdp: MDP, width: int, shared: bool) -> Patterns | int:
     if isinstance(form, Moves):
         successors, longest = form.moves, width
         largest = max(float(form.reward.max()), -float(form.reward.min()), 0.0)
-        count = _from_moves(form.moves, form.noise, *form.flat, pattern, table, shared)
+        by_state = form.reward.ndim == form.terminated.ndim == 1
+        special = _special(form.reward, form.terminated) if by_state else np.zeros(0, dtype=bool)
+        by_mask = np.full(2**width if shared and by_state else 0, -1, dtype=np.int32)
+        slots = _empty_slots(count if shared else 0)
+        count = _from_moves(form.moves, form.noise, *form.flat, special, by_mask, slots, pattern, table, shared)
     else:
         successors = np.empty((n_states, width), dtype=np.int32)
         arrays = (form.row_start, form.next_state, form.probability, form.reward, form.terminated)
-        count, longest, largest = _from_rows(*arrays, successors, pattern, table, shared)
+        slots = _empty_slots(count if shared else 0)
+        count, longest, largest = _from_rows(*arrays, slots, successors, pattern, table, shared)
     if count < 0:
         return count
     return Patterns(successors, pattern, Table(*(array[:count] for array in table)), longest, largest)
 
 
 def likely_successors(mdp: MDP, looked_at: int = 1024) -> int:
-    """The most successors of a state, itself not counted, among a sample of states; never less than 1."""
+    """The most successors of a state, itself not counted, among a sample of states: at least 1, and counted up to
+    MOST_SUCCESSORS + 1."""
     form: Any = mdp.form
     if isinstance(form, Moves):
         return form.moves.shape[1]
@@ -126,12 +132,18 @@ def likely_successors(mdp: MDP, looked_at: int = 1024) -> int:
 
 @jit
 def _most_successors(row_start, next_state, n_actions, step):
-    most = 0
+    most, found = 0, np.empty(MOST_SUCCESSORS + 1, dtype=np.int32)
     for s in range(0, (row_start.size - 1) // n_actions, step):
-        seen = np.sort(next_state[row_start[s * n_actions] : row_start[(s + 1) * n_actions]].copy())
         count = 0
-        for j in range(seen.size):
-            count += seen[j] != s and (j == 0 or seen[j] != seen[j - 1])
+        for i in range(row_start[s * n_actions], row_start[(s + 1) * n_actions]):
+            if count == found.size:
+                return count
+            known = next_state[i] == s
+            for j in range(count):
+                known |= found[j] == next_state[i]
+            if not known:
+                found[count] = next_state[i]
+                count += 1
         most = max(most, count)
     return most
 
@@ -144,18 +156,16 @@ _GOES, _STAYS, _ENDS = 0, 1, 2
 
 
 @jit
-def _from_moves(moves, noise, reward, reward_by_move, terminated, by_move, pattern, table, shared):
+def _from_moves(
+    moves, noise, reward, reward_by_move, terminated, by_move, special, by_mask, slots, pattern, table, shared
+):
     """Fill `pattern` and `table` from the compact form; returns the number of patterns, or why they do not fit."""
     n_states, n_moves = moves.shape
     capacity = table.ends.size if shared else 0
-    slots = _empty_slots(capacity)
     kinds, kind = np.empty((capacity, n_moves), dtype=np.int8), np.empty(n_moves, dtype=np.int8)
     pays, pay = np.empty((capacity, n_moves)), np.empty(n_moves)
-    # Most moves pay the usual and do not end; then which of them stay is all there is to know. One byte a state says
-    # so, which even in a random numbering stays in the processor's cache.
-    by_state = not reward_by_move and not by_move
-    special = _special(reward, terminated) if by_state else np.zeros(0, dtype=np.bool_)
-    by_mask = np.full(2**n_moves if shared and by_state else 0, -1, dtype=np.int32)
+    # Most moves are not special; then which of them stay is all there is to know. One byte a state says so, which even
+    # in a random numbering stays in the processor's cache.
     count = 0
     for s in range(n_states):
         mask, plain = 0, by_mask.size > 0
@@ -190,7 +200,8 @@ def _from_moves(moves, noise, reward, reward_by_move, terminated, by_move, patte
             if count == capacity:
                 return _TOO_MANY_PATTERNS
             slots[at] = count
-            kinds[count], pays[count] = kind, pay
+            for m in range(n_moves):
+                kinds[count, m], pays[count, m] = kind[m], pay[m]
             _fill_from_moves(table, count, kind, pay, noise)
             count += 1
         pattern[s] = slots[at]
@@ -199,14 +210,11 @@ def _from_moves(moves, noise, reward, reward_by_move, terminated, by_move, patte
     return count
 
 
-@jit
-def _special(reward, terminated):
+def _special(reward: np.ndarray, terminated: np.ndarray) -> np.ndarray:
     """(S,) bool: entering the state ends, or pays something else than the middle one of some rewards."""
-    sample = np.sort(reward[:: max(1, reward.size // 101)].copy())
-    usual = sample[sample.size // 2]
-    special = np.empty(reward.size, dtype=np.bool_)
-    for s in range(reward.size):
-        special[s] = terminated[s] or reward[s] != usual
+    sample = np.sort(reward[:: max(1, reward.size // 101)])
+    special = reward != sample[sample.size // 2]
+    special |= terminated
     return special
 
 
@@ -244,11 +252,10 @@ def _hash_moves(kind, pay):
 
 
 @jit
-def _from_rows(row_start, next_state, probability, reward, terminated, successors, pattern, table, shared):
+def _from_rows(row_start, next_state, probability, reward, terminated, slots, successors, pattern, table, shared):
     """The same from general rows, `successors` too: (number of patterns or why not, longest row, largest reward)."""
     n_states, width = successors.shape
     n_actions = table.own.shape[1]
-    slots = _empty_slots(table.ends.size if shared else 0)
     found, rank = np.empty(width, dtype=np.int32), np.empty(width, dtype=np.int64)
     column, stay, pay = np.empty((width, n_actions)), np.empty(n_actions), np.empty(n_actions)
     sign, factor = np.empty(width), _factors(n_actions)
@@ -347,8 +354,7 @@ def _factors(n_actions):
 # Both
 
 
-@jit
-def _empty_slots(capacity):
+def _empty_slots(capacity: int) -> np.ndarray:
     size = 1
     while size < 4 * capacity:
         size *= 2
