@@ -12,9 +12,8 @@
                                                   where values travel for as long as the discount lets them, inexact
                                                   policy iteration goes on
 
-The rules are those of measurements over forty families of problems, each solved by every planner
-(`docs/benchmarks.md`). No rule knows everything: an attempt has a budget of sweeps, and where it is spent the next
-begins from the values that are there.
+The rules come from measurements over some forty families of problems (`docs/benchmarks.md`). No rule knows everything:
+an attempt has a budget of sweeps, and where it is spent the next begins from the values that are there.
 """
 
 from typing import NamedTuple

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from rltk.agents.planning.bounds import Certifier
-from rltk.agents.planning.planner import Report, onward, shortfall
+from rltk.agents.planning.planner import Planner, Report, onward, shortfall
 from rltk.agents.planning.value_iteration import iterate
 from rltk.mdp import MDP, jit
 
@@ -67,6 +67,16 @@ def refine(
         settled = backups < round_
         done += backups
     return value, max(-(-done // mdp.n_states), 1)
+
+
+def solve_in_place(
+    planner: Planner, mdp: MDP, report: Report, guess: np.ndarray | None, settle: Settle
+) -> dict[str, Any]:
+    """What the `_solve` of a planner is that differs from others by how it settles values."""
+    certifier = Certifier(mdp, planner.criterion.gamma)
+    value = from_below(mdp, certifier.gamma) if guess is None else guess.copy()
+    value, sweeps = refine(certifier, value, planner.tolerance, planner.max_sweeps, report, settle)
+    return answer(certifier, value, planner.tolerance, sweeps, planner.max_sweeps)
 
 
 def answer(certifier: Certifier, value: np.ndarray, tolerance: float, sweeps: int, max_sweeps: int) -> dict[str, Any]:

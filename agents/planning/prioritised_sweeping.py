@@ -20,8 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from rltk.agents.planning.bounds import Certifier
-from rltk.agents.planning.in_place import answer, from_below, refine, settled_value
+from rltk.agents.planning.in_place import settled_value, solve_in_place
 from rltk.agents.planning.planner import Planner, Report
 from rltk.agents.planning.structure.heap import rise, take_top
 from rltk.agents.planning.structure.predecessors import find_predecessors
@@ -46,10 +45,7 @@ class PrioritisedSweeping(Planner):
         def settle(value: np.ndarray, change: np.ndarray, threshold: float, allowed: int) -> int:
             return settle_by_need(*predecessors, *arrays, value, np.abs(change), gamma, threshold, allowed)
 
-        certifier = Certifier(mdp, gamma)
-        value = from_below(mdp, gamma) if guess is None else guess.copy()
-        value, sweeps = refine(certifier, value, self.tolerance, self.max_sweeps, report, settle)
-        return answer(certifier, value, self.tolerance, sweeps, self.max_sweeps)
+        return solve_in_place(self, mdp, report, guess, settle)
 
 
 @jit
