@@ -1,34 +1,31 @@
-"""`rltk bench planning`: our planners beside every peer that is installed, on one core, in one process, taking turns.
+"""`rltk bench planning`: our planners beside every peer that is installed, on one core, taking turns.
 
-For each problem (`planning_problems`) and each seed, ours and one peer (`planning_peers`) take turns for some rounds;
-what counts is the median. A ratio is the peer's median over ours in the same rounds, and the worst seed's stands in
-the table. The error is the largest distance of the returned values from a reference: ours with tolerance 1e-10, itself
-certified. Memory is what a process adds to T, R and what was imported, the solver's own model included.
+For each problem (`planning_problems`) and each seed, ours and one peer (`planning_peers`) take turns for some rounds in
+one process; what counts is the median. A ratio is the peer's median over ours in the same rounds, and the worst seed's
+stands in the table. The error is the largest distance of the returned values from a reference: ours with tolerance
+1e-10, itself certified. Memory is what a process adds to T, R and what was imported, the solver's own model included.
 """
 
 import json
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from statistics import median
+from typing import Any
 
-import numpy as np
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from rltk.agents.planning import solve
 from rltk.errors import ArgumentError, UnknownNameError
-from rltk.scripts.benchmarks.planning_children import added_memory, cold_start
+from rltk.scripts.benchmarks.planning_children import added_memory, cold_start, turns
 from rltk.scripts.benchmarks.planning_options import PlanningOptions
-from rltk.scripts.benchmarks.planning_peers import GAMMA, OURS, PEERS, Method, Timed
-from rltk.scripts.benchmarks.planning_problems import CASES, QUICK, Case, Problem
-from rltk.scripts.benchmarks.planning_text import print_result, to_markdown
+from rltk.scripts.benchmarks.planning_peers import GAMMA, OURS, PEERS, Method, method_called
+from rltk.scripts.benchmarks.planning_problems import CASES, QUICK, Case
+from rltk.scripts.benchmarks.planning_text import one_line, print_result, to_markdown
 from rltk.scripts.benchmarks.table import machine, print_text
 
-REFERENCE = 1e-10
-
 Tell = Callable[[str], None]
+Event = dict[str, Any]
 
 
 @dataclass
@@ -42,6 +39,12 @@ class Line:
     megabytes: float | None = None
     remark: str = ""
 
+    def add(self, runs: list[Event]) -> None:
+        """The runs of one more seed."""
+        self.seconds.append(median(run["seconds"] for run in runs))
+        if runs[-1]["error"] is not None:
+            self.errors.append(runs[-1]["error"])
+
 
 @dataclass
 class Result:
@@ -53,8 +56,8 @@ class Result:
     reference: float = 0.0
     lines: dict[str, Line] = field(default_factory=dict)
 
-    def line(self, method: Method) -> Line:
-        return self.lines.setdefault(method.name, Line(method.name, remark=method.remark))
+    def line(self, method: str) -> Line:
+        return self.lines.setdefault(method, Line(method, remark=method_called(method).remark))
 
 
 def bench_planning(options: PlanningOptions, rounds: int) -> None:
@@ -71,11 +74,20 @@ def bench_planning(options: PlanningOptions, rounds: int) -> None:
         raise ArgumentError(f"seeds and rounds are at least 1; they are {seeds} and {rounds}")
     distributions = sorted({method.needs[0] for method in peers if method.needs} - {"scipy"})
     told = machine(*distributions)
-    print_text(f"{told}\ngamma {GAMMA}, asked error 1e-6, one core; rounds: {rounds}, seeds: {seeds}")
+    print_text(
+        f"{told}\ngamma {GAMMA}, asked error 1e-6, cores: {options.cores}, rounds: {rounds}, seeds: {seeds}\n"
+        "a line a peer: its time, and how many times ours: from T alone, in compact form"
+    )
     results = []
     with _told() as tell:
         for case in cases:
-            result = measure(case, peers, seeds, rounds, options.limit, tell)
+            print_text(f"\n{case.name}")
+            result = Result(case.name)
+            for seed in range(seeds):
+                asked: dict[str, Any] = {"rounds": rounds, "limit": options.limit, "cores": options.cores}
+                events = turns([peer.name for peer in peers], options.cutoff, case=case.name, seed=seed, **asked)
+                tell(f"{case.name}, seed {seed}")
+                measure(result, seed, events, tell)
             if options.memory and not options.quick:
                 for name, line in result.lines.items():
                     if line.seconds:
@@ -94,61 +106,37 @@ def bench_planning(options: PlanningOptions, rounds: int) -> None:
         options.markdown.write_text(to_markdown(told, results, cold))
 
 
-def measure(case: Case, peers: list[Method], seeds: int, rounds: int, limit: float, tell: Tell) -> Result:
-    """Every method's figures on `case`."""
-    result = Result(case.name)
-    small = case.small().problem(0)
-    for seed in range(seeds):
-        tell(f"{case.name}: seed {seed}")
-        problem = case.problem(seed)
-        reference = solve(problem.rows(), GAMMA, tolerance=REFERENCE)
-        result.states = max(result.states, problem.n_states)
-        result.outcomes = max(result.outcomes, problem.n_outcomes)
-        result.reference = max(result.reference, reference.half_width)
-        ours = [method for method in OURS if not method.refuses(problem)]
-        with one_core():
-            for method in ours:
-                method.prepare(problem)()  # compiles; a smaller problem might be given to another planner
-            runs = {method.name: _turns(problem, [method], rounds, limit)[0] for method in ours} if not peers else {}
-            by_peer = {}
-            for peer in peers:
-                reason = peer.refuses(problem)
-                if reason:
-                    result.line(peer).remark = reason
-                    continue
-                tell(f"{case.name}: seed {seed}: {peer.name}")
-                try:
-                    peer.prepare(small)()
-                    by_peer[peer.name] = _turns(problem, [peer, *ours], rounds, limit)
-                except (MemoryError, RuntimeError, ValueError) as error:
-                    result.line(peer).remark = f"failed: {error}"
-        for method in ours:
-            mine = [run for taken in by_peer.values() for run in taken[1 + ours.index(method)]]
-            _add(result.line(method), mine or runs[method.name], reference.value)
-        for peer in peers:
-            if peer.name not in by_peer:
-                continue
-            line, (own, *taken) = result.line(peer), by_peer[peer.name]
-            _add(line, own, reference.value)
-            for method, mine in zip(ours, taken, strict=True):
-                line.ratios.setdefault(method.name, []).append(line.seconds[-1] / median(run.seconds for run in mine))
-    return result
-
-
-def _turns(problem: Problem, methods: list[Method], rounds: int, limit: float) -> list[list[Timed]]:
-    """The runs of each of `methods`, which take turns until `rounds` are done or the first has used `limit` seconds."""
-    solvers = [method.prepare(problem) for method in methods]
-    taken: list[list[Timed]] = [[] for _ in methods]
-    while len(taken[0]) < rounds and sum(run.seconds for run in taken[0]) < limit:
-        for solver, runs in zip(solvers, taken, strict=True):
-            runs.append(solver())
-    return taken
-
-
-def _add(line: Line, runs: list[Timed], reference: np.ndarray) -> None:
-    line.seconds.append(median(run.seconds for run in runs))
-    if runs[-1].value is not None:
-        line.errors.append(float(np.abs(runs[-1].value - reference).max()))
+def measure(result: Result, seed: int, events: Iterable[Event], tell: Tell) -> None:
+    """Add to `result` what the `events` of one seed tell, and print a line for each peer that is done."""
+    mine: dict[str, list[Event]] = {}  # every run of ours
+    taken: dict[str, list[Event]] = {}  # the runs beside the peer at hand, its own too
+    names = [method.name for method in OURS]
+    for event in events:
+        match event:
+            case {"states": states, "outcomes": outcomes, "reference": reference}:
+                result.states, result.outcomes = max(result.states, states), max(result.outcomes, outcomes)
+                result.reference = max(result.reference, reference)
+            case {"begins": name}:
+                taken = {}
+                tell(f"{result.case}, seed {seed}: {name}")
+            case {"method": name}:
+                taken.setdefault(name, []).append(event)
+                if name in names:
+                    mine.setdefault(name, []).append(event)
+            case {"refuses": name, "why": why}:
+                result.line(name).remark = why
+                print_text(f"  seed {seed}  {name}: {why}")
+            case {"ends": name}:
+                line = result.line(name)
+                line.add(taken[name])
+                for method in names:
+                    if method in taken:
+                        ratio = line.seconds[-1] / median(run["seconds"] for run in taken[method])
+                        line.ratios.setdefault(method, []).append(ratio)
+                print_text(f"  seed {seed}  {one_line(line)}")
+    for name, runs in mine.items():
+        result.line(name).add(runs)
+        print_text(f"  seed {seed}  {one_line(result.line(name))}")
 
 
 def chosen_cases(names: tuple[str, ...]) -> list[Case]:
@@ -163,29 +151,23 @@ def chosen_cases(names: tuple[str, ...]) -> list[Case]:
 
 
 def chosen_peers(names: tuple[str, ...]) -> list[Method]:
-    """The methods of the peers that `names` ask for; of those installed for none named."""
-    for name in names:
-        if name not in PEERS and names != ("none",):
-            raise UnknownNameError(f"no peer is called {name!r}; there are {', '.join(PEERS)}, or none alone")
-        missing = [method.needs[0] for method in PEERS.get(name, ()) if method.needs and not method.installed]
-        if missing:
+    """The methods of the peers that `names` ask for, by peer or by a part of one's name; those installed for none."""
+    if names == ("none",):
+        return []
+    chosen: dict[str, Method] = {}
+    for name in names or PEERS:
+        every = [method for group in PEERS.values() for method in group]
+        found = PEERS.get(name) or [method for method in every if name.lower() in method.name.lower()]
+        if not found:
+            methods = ", ".join(method.name for method in every)
+            raise UnknownNameError(
+                f"no peer is called {name!r}; there are {', '.join(PEERS)}, or none; of methods {methods}"
+            )
+        missing = [method.needs[0] for method in found if method.needs and not method.installed]
+        if missing and names:
             raise ArgumentError(f"{missing[0]} is not installed: pip install {missing[0]}, or rltk[bench] for most")
-    wanted = [method for name in (names or PEERS) if name in PEERS for method in PEERS[name]]
-    return [method for method in wanted if method.installed]
-
-
-@contextmanager
-def one_core() -> Iterator[None]:
-    """Keep this process on one of the cores that it may use, so that no solver gets a second."""
-    if not hasattr(os, "sched_setaffinity"):
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {max(before)})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
+        chosen |= {method.name: method for method in found if method.installed}
+    return list(chosen.values())
 
 
 @contextmanager

@@ -1,15 +1,22 @@
-"""What can only be measured in a process of its own: memory that a method adds, and compiling from nothing."""
+"""What is measured in a process of its own: methods that take turns, the memory one adds, compiling from nothing."""
 
 import json
 import resource
+import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any
 
-from rltk.scripts.benchmarks.planning_peers import OURS, PEERS
-from rltk.scripts.benchmarks.planning_problems import CASES, QUICK
+from rltk.scripts.benchmarks.planning_peers import OURS, method_called
+from rltk.scripts.benchmarks.planning_problems import case_called
+from rltk.scripts.benchmarks.planning_turns import Event
 from rltk.scripts.benchmarks.table import measured
 
+_TURNS = "from rltk.scripts.benchmarks.planning_turns import tell; tell()"
 _MEMORY = "from rltk.scripts.benchmarks.planning_children import tell_memory; tell_memory()"
 
 # glibc: arrays are mapped one by one and given back when freed, so that what was used before hides nothing.
@@ -29,6 +36,66 @@ print(json.dumps(dict(first=seconds[0], second=seconds[1])))
 """
 
 
+def turns(peers: list[str], cutoff: float, code: str = _TURNS, **asked: Any) -> Iterator[Event]:
+    """What a child tells (`planning_turns`) that measures `peers` as `asked`, as it tells it.
+
+    A peer that tells nothing for `cutoff` seconds, or ends the child, refuses in its place, and another child goes on
+    with the peers after it. Raises RuntimeError where it is not a peer that does.
+    """
+    waiting = list(peers)
+    while True:
+        current = ""
+        stopped = ""
+        for event in _told_by(code, {**asked, "peers": waiting}, cutoff):
+            current = event.get("begins", current)
+            if "ends" in event or "refuses" in event:
+                current = ""
+                waiting.pop(0)
+            stopped = event.get("stopped", "")
+            if not stopped:
+                yield event
+        if not stopped:
+            return
+        if not current:
+            raise RuntimeError(f"measuring ours {stopped}")
+        yield {"refuses": current, "why": stopped}
+        waiting.pop(0)
+        if not waiting:
+            return
+
+
+def _told_by(code: str, asked: dict[str, Any], cutoff: float) -> Iterator[Event]:
+    """The lines of JSON that one child prints; at last {"stopped": why} if it did not end well."""
+    command = [sys.executable, "-c", code, json.dumps(asked)]
+    lines: SimpleQueue[str | None] = SimpleQueue()
+    with tempfile.TemporaryFile("w+") as complaints:
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints, text=True)
+        reader = Thread(target=_read, args=(child, lines), daemon=True)
+        reader.start()
+        try:
+            while (line := lines.get(timeout=cutoff)) is not None:
+                if line.startswith("{"):  # peers print things too
+                    yield json.loads(line)
+            if child.wait() != 0:
+                complaints.seek(0)
+                last = complaints.read().strip().splitlines()[-1:]
+                yield {"stopped": " ".join([f"ended with status {child.returncode}", *last])}
+        except Empty:
+            yield {"stopped": f"cut off after {cutoff:g} s"}
+        finally:
+            child.kill()
+            child.wait()
+            reader.join()
+            if child.stdout is not None:
+                child.stdout.close()
+
+
+def _read(child: "subprocess.Popen[str]", lines: "SimpleQueue[str | None]") -> None:
+    for line in child.stdout or ():
+        lines.put(line)
+    lines.put(None)
+
+
 def added_memory(case: str, method: str) -> float:
     """MB that `method` adds at its peak on `case`, from holding T and R to values, its own model included."""
     return measured(_MEMORY, case, method, environment=_GIVE_BACK)["megabytes"]
@@ -36,9 +103,7 @@ def added_memory(case: str, method: str) -> float:
 
 def tell_memory() -> None:
     """Called in the child: the names of case and method are its arguments."""
-    case_name, method_name = sys.argv[1:]
-    case = CASES.get(case_name, QUICK)
-    method = next(m for group in (OURS, *PEERS.values()) for m in group if m.name == method_name)
+    case, method = case_called(sys.argv[1]), method_called(sys.argv[2])
     # To import and compile. Ours needs a problem of this size, for which it may choose another planner.
     method.prepare((case if method in OURS else case.small()).problem(1))()
     problem = case.problem(0)

@@ -30,9 +30,9 @@ def huge_mdp(side: int, goals: int, seed: int = 0) -> MDP:
 
 def solve_huge(side: int, goals: int) -> None:
     """Build, solve, and print seconds, memory and half-width."""
-    from rltk.scripts.benchmarks.planning import one_core
+    from rltk.scripts.benchmarks.planning_turns import on_cores
 
-    with one_core():
+    with on_cores(1):
         solve(huge_mdp(30, 2), GAMMA)  # compiles
         begin = time.perf_counter()
         mdp = huge_mdp(side, goals)

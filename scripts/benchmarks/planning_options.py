@@ -11,11 +11,16 @@ class PlanningOptions:
     cases: tuple[str, ...] = ()
     """Problems by name or a part of it; all of them if none is named."""
     peers: tuple[str, ...] = ()
-    """storm, quantecon, mdpsolver, toolbox, scipy, dict; those installed if none is named, and no peer for `none`."""
+    """storm, quantecon, mdpsolver, toolbox, scipy, dict, or one method by a part of its name ("optimistic"); those
+    installed if none is named, and no peer for `none`."""
     seeds: int = 3
     """How many problems of each case, each numbered at random."""
     limit: float = 60.0
     """Seconds that a peer's rounds may take together on one problem; a round that has begun is finished."""
+    cutoff: float = 180.0
+    """Seconds after which a peer is cut off that has neither finished a round nor begun one."""
+    cores: int = 1
+    """How many cores every method may use."""
     memory: bool = True
     """Memory that each method adds is measured too, in a process of its own; --no-memory leaves it out."""
     quick: bool = False

@@ -316,3 +316,8 @@ PEERS = {
         ),
     ),
 }
+
+
+def method_called(name: str) -> Method:
+    """The method of that name, ours or a peer's."""
+    return next(method for group in (OURS, *PEERS.values()) for method in group if method.name == name)

@@ -327,3 +327,8 @@ CASES = {
     )
 }
 QUICK = Case("grid 30^2", partial(grid), 30)
+
+
+def case_called(name: str) -> Case:
+    """The case of that name."""
+    return QUICK if name == QUICK.name else CASES[name]

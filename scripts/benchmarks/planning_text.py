@@ -30,6 +30,12 @@ def print_result(result: "Result") -> None:
         print_text(f"  {remark}")
 
 
+def one_line(line: "Line") -> str:
+    """The newest seed of a line: seconds, and how many times ours that is."""
+    ratios = [f"{_three(ratio[-1])}x" for ratio in line.ratios.values()]
+    return "  ".join([f"{line.method:<22}", f"{_times(line.seconds[-1:]):>8}", *(f"{ratio:>8}" for ratio in ratios)])
+
+
 def to_markdown(machine: str, results: list["Result"], cold: dict[str, float]) -> str:
     """The same for a page."""
     parts = [f"Machine: {machine}."]

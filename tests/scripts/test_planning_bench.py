@@ -10,10 +10,11 @@ from rltk.agents.planning import solve
 from rltk.mdp import MDP
 from rltk.scripts.benchmarks import planning, planning_text
 from rltk.scripts.benchmarks.planning import Line, Result, chosen_cases, chosen_peers
-from rltk.scripts.benchmarks.planning_children import added_memory
+from rltk.scripts.benchmarks.planning_children import added_memory, turns
 from rltk.scripts.benchmarks.planning_huge import huge_mdp
-from rltk.scripts.benchmarks.planning_peers import GAMMA, OURS, PEERS, TOLERANCE, scipy_sweeps
+from rltk.scripts.benchmarks.planning_peers import GAMMA, OURS, PEERS, TOLERANCE, Method, Timed, scipy_sweeps
 from rltk.scripts.benchmarks.planning_problems import AHEAD, CASES, QUICK, Problem, grid_moves, random_goals, slippery
+from rltk.scripts.benchmarks.planning_turns import taken_turns
 from rltk.scripts.cli import main
 
 SMALL = {case.build.__name__: case.small() for case in CASES.values()}
@@ -180,21 +181,97 @@ def test_the_table_shows_the_worst_seed(capsys):
     assert row.split()[3:] == ["2", "s", "(1..3)", "9x", "3e-07"]
 
 
-def test_a_peer_out_of_time_runs_no_second_round(monkeypatch):
-    """The limit stops rounds; a peer that refuses or fails is told as such and the rest goes on."""
-    slow = planning.Method("slow", lambda problem: lambda: planning.Timed(100.0, np.zeros(problem.n_states)))
-    failing = planning.Method("failing", lambda problem: raises())
-    large = planning.Method("large", lambda problem: raises(), most_outcomes=1)
+def raises(*_):
+    raise MemoryError("74 GiB")
 
-    def raises():
-        raise MemoryError("74 GiB")
 
-    result = planning.measure(SMALL["grid"], [slow, failing, large], 1, 5, 60.0, lambda text: None)
-    assert result.lines["slow"].seconds == [100.0]
-    assert result.lines["slow"].errors[0] > 0.1
-    assert "74 GiB" in result.lines["failing"].remark
-    assert "left out" in result.lines["large"].remark
-    assert len(result.lines["rltk, T alone"].seconds) == 1
+def test_a_peer_out_of_time_runs_no_second_round():
+    """The limit stops rounds; a peer that refuses or fails says why and the rest goes on."""
+    slow = Method("slow", lambda problem: lambda: Timed(100.0, np.zeros(problem.n_states)))
+    failing, large = Method("failing", raises), Method("large", raises, most_outcomes=1)
+    events = list(taken_turns(SMALL["grid"], 0, [slow, failing, large], rounds=5, limit=60.0))
+    size, *rest = events
+    assert size["states"] == SMALL["grid"].problem(0).n_states
+    assert size["reference"] <= 1e-10
+    ours = [method.name for method in OURS]
+    assert [event.get("method") for event in rest[1:4]] == [*ours, "slow"]
+    assert (rest[0], rest[4]) == ({"begins": "slow"}, {"ends": "slow"})
+    assert rest[1]["error"] <= TOLERANCE < 0.1 < rest[3]["error"]
+    assert [event.get("refuses") for event in rest[5:]] == [None, "failing", "large"]
+    assert "74 GiB" in rest[6]["why"]
+    assert "left out" in rest[7]["why"]
+
+
+def test_rounds_end_after_their_number():
+    """Three rounds are three runs of each; without peers ours runs alone."""
+    quick = Method("quick", lambda problem: lambda: Timed(1.0, None))
+    events = list(taken_turns(SMALL["garnet"], 0, [quick], rounds=3, limit=60.0))
+    runs = [event["method"] for event in events if "method" in event]
+    assert runs == ["rltk, T alone", "quick"] * 3
+    alone = list(taken_turns(SMALL["garnet"], 0, [], rounds=3, limit=60.0))
+    assert [event["method"] for event in alone[1:]] == ["rltk, T alone"] * 3
+
+
+# A child that does, for each peer, what its name says.
+CHILD = """
+import json, os, sys, time
+for name in json.loads(sys.argv[1])["peers"]:
+    print(json.dumps({"begins": name}), flush=True)
+    if name == "sleeps":
+        time.sleep(60)
+    if name == "dies":
+        print("no JSON", flush=True)
+        os.abort()
+    print(json.dumps({"ends": name}), flush=True)
+"""
+
+
+def test_a_peer_that_hangs_or_dies_takes_no_other_along():
+    """Each is cut off and named; those after it run in another process."""
+    events = list(turns(["runs", "dies", "sleeps", "walks"], 2.0, CHILD))
+    assert [event["ends"] for event in events if "ends" in event] == ["runs", "walks"]
+    dead, slow = (event for event in events if "refuses" in event)
+    assert dead["refuses"] == "dies"
+    assert "ended with status" in dead["why"]
+    assert slow == {"refuses": "sleeps", "why": "cut off after 2 s"}
+    assert list(turns(["walks", "sleeps"], 2.0, CHILD))[-1] == slow
+
+
+def test_ours_that_dies_is_an_error():
+    """What ends the child when no peer is at work is told with its last complaint."""
+    with pytest.raises(RuntimeError, match="status 3"):
+        list(turns(["runs"], 2.0, "raise SystemExit(3)"))
+    with pytest.raises(RuntimeError, match="division by zero"):
+        list(turns(["runs"], 2.0, "1 / 0"))
+
+
+def test_ratios_are_of_the_same_rounds(capsys):
+    """Beside a peer stands what ours took in its rounds; ours' own line is the median of all."""
+    ours = OURS[0].name
+
+    def run(name: str, seconds: float, error: float | None = 1e-7) -> dict:
+        return {"method": name, "seconds": seconds, "error": error}
+
+    events = [
+        {"states": 5, "outcomes": 9, "reference": 1e-11},
+        {"begins": "SciPy CSR VI"},
+        *(run(ours, 1.0), run("SciPy CSR VI", 20.0), run(ours, 3.0), run("SciPy CSR VI", 40.0)),
+        {"ends": "SciPy CSR VI"},
+        {"begins": "dict of lists"},
+        *(run(ours, 4.0), run("dict of lists", 100.0, None)),
+        {"ends": "dict of lists"},
+        {"refuses": "QuantEcon VI", "why": "cut off after 2 s"},
+    ]
+    result = Result("grid")
+    planning.measure(result, 0, events, lambda text: None)
+    assert result.lines["SciPy CSR VI"].ratios == {ours: [15.0]}
+    assert result.lines["dict of lists"].ratios == {ours: [25.0]}
+    assert result.lines["dict of lists"].errors == []
+    assert result.lines[ours].seconds == [3.0]
+    assert result.lines["QuantEcon VI"].remark == "cut off after 2 s"
+    told = capsys.readouterr().out
+    assert "cut off" in told
+    assert "15x" in told
 
 
 def test_names_that_are_none_are_told(capsys):
@@ -205,11 +282,12 @@ def test_names_that_are_none_are_told(capsys):
     assert "storm" in capsys.readouterr().err
     assert [case.name for case in chosen_cases(("grid 100^2", "maze"))] == ["grid 100^2", "maze 300^2"]
     assert chosen_peers(("none",)) == []
+    assert [peer.name for peer in chosen_peers(("csr", "scipy"))] == ["SciPy CSR VI"]
 
 
 def test_a_missing_peer_is_named(monkeypatch, capsys):
     """Asked for by name, a peer that is not installed is an error that says how to get it; unasked it is left out."""
-    absent = planning.Method("absent", lambda problem: None, needs=("absent-solver", "absent_solver_module"))
+    absent = Method("absent", lambda problem: None, needs=("absent-solver", "absent_solver_module"))
     monkeypatch.setitem(PEERS, "absent", (absent,))
     assert main(["bench", "planning", "--peers", "absent"]) == 2
     assert "rltk[bench]" in capsys.readouterr().err
