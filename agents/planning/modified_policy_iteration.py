@@ -27,7 +27,7 @@ from rltk.agents.planning.value_iteration import iterate
 from rltk.mdp import MDP
 from rltk.mdp.threads import checked_threads, threads_for
 
-SHARE = 0.2  # of the greedy sweep's change, at which the policy has been followed for long enough
+SHARE = 0.1  # of the greedy sweep's change, at which the policy has been followed for long enough
 MOST = 100  # sweeps under one policy
 PATIENCE = 1000  # sweeps without progress, after which only rounding is left
 

@@ -64,7 +64,8 @@ class Candidates:
         self._length = length if length <= FILLING * mean else 0
         self._is_held = False  # nothing is, at first: the next sweep will change most of it
         self._copied = np.full(self.n_states, -1)
-        self._copy = np.empty((self.n_states, self._length), np.int32), np.empty((self.n_states, self._length))
+        shape = self.n_states, self._length
+        self._copy = np.empty(shape, np.int32), np.empty(shape), np.empty(self.n_states)
 
     def sweep(self, value: np.ndarray, gamma: float, rise: float, margin: float, out: np.ndarray) -> Sweep:
         """Apply T to `value` (S,), into `out` (S,): the policy `best` first, then the actions that may be better.
@@ -77,7 +78,7 @@ class Candidates:
 
         def work(begin: int, stop: int) -> tuple[float, float]:
             if self._is_held:
-                follow(*arrays, self.reward, value, gamma, out, begin, stop)
+                follow(*arrays, value, gamma, out, begin, stop)
             return _challenge(*self.arrays, self.reward, value, gamma, rise, margin, out, *held, begin, stop)
 
         answer = self._swept(work, out)
@@ -89,14 +90,14 @@ class Candidates:
         follow, arrays = self._follow()
 
         def work(begin: int, stop: int) -> tuple[float, float]:
-            return follow(*arrays, self.reward, value, gamma, out, begin, stop)
+            return follow(*arrays, value, gamma, out, begin, stop)
 
         return self._swept(work, out)
 
     def _follow(self) -> tuple[Callable[..., tuple[float, float]], tuple[np.ndarray, ...]]:
         if self._length:
-            return follow_kernel(self._length), (*self._copy, self.best)
-        return _follow, (*self.arrays, self.best)
+            return follow_kernel(self._length), self._copy
+        return _follow, (*self.arrays, self.reward, self.best)
 
     def _hold(self) -> None:
         """Copy the rows of the policy `best` that have changed."""
@@ -104,7 +105,7 @@ class Candidates:
         if self._length:
 
             def work(begin: int, stop: int) -> None:
-                _hold(*self.arrays, self.best, self._copied, *self._copy, begin, stop)
+                _hold(*self.arrays, self.reward, self.best, self._copied, *self._copy, begin, stop)
 
             in_chunks(work, self.n_states, self.threads)
 
@@ -165,7 +166,7 @@ def _challenge(
 
 
 @jit(nogil=True)
-def _follow(row_start, next_state, weight, best, reward, value, gamma, out, begin, stop):
+def _follow(row_start, next_state, weight, reward, best, value, gamma, out, begin, stop):
     least, most = np.inf, -np.inf
     for s in range(begin, stop):
         total = 0.0
@@ -182,13 +183,13 @@ def follow_kernel(length: int) -> Callable[..., tuple[float, float]]:
     """The sweep under a policy whose rows (S, L) are L = `length` long: known when compiled: the loop unrolls."""
 
     @jit(nogil=True)
-    def follow(next_state, weight, best, reward, value, gamma, out, begin, stop):
+    def follow(next_state, weight, reward, value, gamma, out, begin, stop):
         least, most = np.inf, -np.inf
         for s in range(begin, stop):
             total = 0.0
             for i in range(length):
                 total += weight[s, i] * value[next_state[s, i]]
-            out[s] = reward[best[s]] + gamma * total
+            out[s] = reward[s] + gamma * total
             change = out[s] - value[s]
             least, most = min(least, change), max(most, change)
         return least, most
@@ -197,12 +198,12 @@ def follow_kernel(length: int) -> Callable[..., tuple[float, float]]:
 
 
 @jit(nogil=True)
-def _hold(row_start, next_state, weight, best, copied, next_copy, weight_copy, begin, stop):
+def _hold(row_start, next_state, weight, reward, best, copied, next_copy, weight_copy, reward_copy, begin, stop):
     """Copy rows; what a row is filled up with weighs nothing and leads where its start does."""
     for s in range(begin, stop):
         if copied[s] == best[s]:
             continue
-        copied[s] = best[s]
+        copied[s], reward_copy[s] = best[s], reward[best[s]]
         first, last = row_start[best[s]], row_start[best[s] + 1]
         for i in range(next_copy.shape[1]):
             inside = first + i < last
