@@ -5,14 +5,19 @@
         few successors, an end, rewards sparse    Gauss-Seidel: values travel outwards from where they are paid
         one comes back                            modified policy iteration: a few sweeps reach everything
         one never does                            topological: one pass in the right order
-      grows like a power of the steps
+      grows like a power of the steps, and one can step back
         rewards sparse                            Gauss-Seidel
         varied, few states abreast                policy iteration: the factors are hardly larger than T
         varied, many abreast                      Gauss-Seidel or, of many successors, modified policy iteration;
                                                   where values travel for as long as the discount lets them, inexact
                                                   policy iteration goes on
+      grows like a power of the steps, and arrows have a direction
+        rewards varied, one never comes back      topological
+        few successors                            Gauss-Seidel and modified policy iteration in turns: round a cycle
+                                                  either may be far quicker than the other
+        many                                      topological, against the arrows; then modified policy iteration
 
-The rules come from measurements over some forty families of problems (`docs/benchmarks.md`). No rule knows everything:
+The rules come from measurements over some eighty families of problems (`docs/benchmarks.md`). No rule knows everything:
 an attempt has a budget of sweeps, and where it is spent the next begins from the values that are there.
 """
 
@@ -54,15 +59,25 @@ def attempts(mdp: MDP, criterion: Criterion) -> list[Attempt]:
 def discounted(shape: Shape, mdp: MDP) -> list[Attempt]:
     """The planners for discounted reward."""
     few = shape.successors <= MOST_SUCCESSORS
+    settle = Attempt("modified-policy-iteration", 5 * HEADWAY)
+    last = Attempt("policy-iteration" if shape.narrow else "inexact-policy-iteration")
     if shape.mixes and few and shape.ends and not shape.varied:
         return [Attempt("gauss-seidel", 5 * HEADWAY), Attempt("modified-policy-iteration")]
     if shape.mixes:
         return [Attempt("modified-policy-iteration" if goes_round(mdp) else "topological-value-iteration")]
-    if not shape.varied:
-        return [Attempt("gauss-seidel")]
-    if shape.narrow and shape.mutual:
-        return [Attempt("policy-iteration")]
-    last = Attempt("policy-iteration" if shape.narrow else "inexact-policy-iteration")
+    if shape.mutual:
+        return _undirected(shape, few, settle, last)
+    if shape.varied and not goes_round(mdp):
+        return [Attempt("topological-value-iteration")]
     if few:
-        return [Attempt("gauss-seidel", HEADWAY), last]
-    return [Attempt("modified-policy-iteration", 5 * HEADWAY), last]
+        in_turns = Attempt("gauss-seidel", HEADWAY), Attempt("modified-policy-iteration", 4 * HEADWAY)
+        return [*in_turns, Attempt("gauss-seidel", 10 * HEADWAY), last]
+    return [settle, last] if shape.ends else [Attempt("topological-value-iteration", HEADWAY), settle, last]
+
+
+def _undirected(shape: Shape, few: bool, settle: Attempt, last: Attempt) -> list[Attempt]:
+    if not shape.varied:
+        return [Attempt("gauss-seidel")] if few else [Attempt("gauss-seidel", HEADWAY // 4), settle, last]
+    if shape.narrow:
+        return [last]
+    return [Attempt("gauss-seidel", HEADWAY) if few else settle, last]

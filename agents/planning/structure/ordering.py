@@ -12,6 +12,7 @@ Source: Wingate and Seppi (2005), "Prioritization methods for accelerating MDP s
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -34,32 +35,45 @@ class Order:
     dependants: np.ndarray  # blocks that hold a predecessor of a state of the block
 
 
+class Links(NamedTuple):
+    """Whom a search may go on to from each state: those from `start[s]` to `start[s + 1]`, or, where `start` is empty,
+    `width` each."""
+
+    other: np.ndarray  # (n,) int32
+    start: np.ndarray  # (S + 1,) int64, or (0,)
+    width: int = 0
+
+
 def goal_first(patterns: Patterns, levels_ahead: int) -> tuple[Order, np.ndarray]:
     """(the order, the successors (S, D) int32 as places in it)."""
     n_blocks = -(-patterns.pattern.size // BLOCK)
     mutual = _mutual(patterns.successors)
     if not mutual and not patterns.table.ends.any():
-        state, place = _depth_first(patterns.successors)
-        level_start = np.append(np.arange(0, state.size, BLOCK), state.size)
+        state, place = _depth_first(_ahead(patterns), patterns.pattern.size)
+        level_start = np.array([0, state.size])  # one window: what a place depends on may stand anywhere
     elif mutual:
-        state, place, level_start = _breadth_first(patterns.successors, _seeds(patterns))
+        state, place, level_start = _breadth_first(_ahead(patterns), patterns.pattern.size, _seeds(patterns))
     else:
-        start, predecessors = _predecessors(patterns.successors)
-        state, place, level_start = _breadth_first_against(start, predecessors, _seeds(patterns))
-        del start, predecessors
+        back = Links(*_predecessors(patterns.successors))
+        state, place, level_start = _breadth_first(back, patterns.pattern.size, _seeds(patterns))
+        del back
     successors = _renumbered(patterns.successors, state, place)
     blocks_start, blocks = _block_dependants(successors, n_blocks)
     return Order(state, place, _window_ends(level_start, n_blocks, levels_ahead), blocks_start, blocks), successors
 
 
 def goal_first_of_rows(rows: Rows) -> np.ndarray:
-    """(S,) int32: the states in the same order, found from the rows of T."""
+    """(S,) int32: the states breadth-first in the same way, found from the rows of T."""
     end = np.zeros(rows.n_states, dtype=bool)
     end[np.repeat(np.arange(rows.n_states), np.diff(rows.row_start[:: rows.n_actions]))[rows.terminated]] = True
     best = np.where(rows.available, rows.expected_reward, -np.inf).max(axis=1)
     against = find_predecessors(rows)
     seeds = np.flatnonzero(end if end.any() else _pays_most(best)).astype(np.int32)
-    return _breadth_first_against(against.start, against.state, seeds)[0]
+    return _breadth_first(Links(against.state, against.start), rows.n_states, seeds)[0]
+
+
+def _ahead(patterns: Patterns) -> Links:
+    return Links(patterns.successors.reshape(-1), np.zeros(0, dtype=np.int64), patterns.successors.shape[1])
 
 
 def _pays_most(best: np.ndarray) -> np.ndarray:
@@ -94,7 +108,7 @@ def _predecessors(successors):
             if t != s:
                 predecessors[start[t + 1]] = s
                 start[t + 1] += 1
-    return start[: n_states + 1], predecessors
+    return predecessors, start[: n_states + 1]
 
 
 @jit
@@ -118,72 +132,46 @@ def _mutual(successors, looked_at=4096):
 
 
 @jit(inline="always")
-def _begin(n_states, seeds):
-    state = np.empty(n_states, dtype=np.int32)
-    place = np.full(n_states, -1, dtype=np.int32)
+def _span(links, s):
+    if links.start.size == 0:
+        return np.int64(s) * links.width, (np.int64(s) + 1) * links.width
+    return links.start[s], links.start[s + 1]
+
+
+@jit
+def _breadth_first(links, n_states, seeds):
+    """(state at each place, place of each state, first place of each level and S). What no seed leads to comes last."""
+    state, place = np.empty(n_states, dtype=np.int32), np.full(n_states, -1, dtype=np.int32)
+    state[: seeds.size] = seeds
     for i in range(seeds.size):
         place[seeds[i]] = i
-        state[i] = seeds[i]
-    return state, place
-
-
-@jit(inline="always")
-def _finish(state, place, count, levels):
-    """What reaches no seed comes last."""
-    if count < state.size:
-        for s in range(state.size):
+    levels, count, head = [0], seeds.size, 0
+    while head < count:
+        if head == levels[-1]:
+            levels.append(count)
+        begin, stop = _span(links, state[head])
+        for j in range(begin, stop):
+            t = links.other[j]
+            if place[t] < 0:
+                place[t] = count
+                state[count] = t
+                count += 1
+        head += 1
+    if count < n_states:
+        for s in range(n_states):
             if place[s] < 0:
                 place[s] = count
                 state[count] = s
                 count += 1
-        levels.append(state.size)
+        levels.append(n_states)
     return state, place, np.array(levels)
 
 
 @jit
-def _breadth_first(successors, seeds):
-    """(state at each place, place of each state, first place of each level and S) where successors lead back."""
-    state, place = _begin(successors.shape[0], seeds)
-    levels, count, head = [0], seeds.size, 0
-    while head < count:
-        if head == levels[-1]:
-            levels.append(count)
-        s = state[head]
-        for d in range(successors.shape[1]):
-            t = successors[s, d]
-            if place[t] < 0:
-                place[t] = count
-                state[count] = t
-                count += 1
-        head += 1
-    return _finish(state, place, count, levels)
-
-
-@jit
-def _breadth_first_against(start, predecessors, seeds):
-    """The same against the arrows."""
-    state, place = _begin(start.size - 1, seeds)
-    levels, count, head = [0], seeds.size, 0
-    while head < count:
-        if head == levels[-1]:
-            levels.append(count)
-        s = state[head]
-        for j in range(start[s], start[s + 1]):
-            t = predecessors[j]
-            if place[t] < 0:
-                place[t] = count
-                state[count] = t
-                count += 1
-        head += 1
-    return _finish(state, place, count, levels)
-
-
-@jit
-def _depth_first(successors):
+def _depth_first(links, n_states):
     """(state at each place, place of each state) in the order in which a search leaves the states: successors first."""
-    n_states, width = successors.shape
     state, place = np.empty(n_states, dtype=np.int32), np.full(n_states, -1, dtype=np.int32)
-    stack, tried = np.empty(n_states, dtype=np.int32), np.full(n_states, -1, dtype=np.int8)  # -1: was not met
+    stack, tried = np.empty(n_states, dtype=np.int32), np.full(n_states, -1, dtype=np.int32)  # -1: was not met
     count = 0
     for root in range(n_states):
         if tried[root] >= 0:
@@ -191,8 +179,9 @@ def _depth_first(successors):
         stack[0], tried[root], size = root, 0, 1
         while size > 0:
             s = stack[size - 1]
-            if tried[s] < width:
-                t = successors[s, tried[s]]
+            begin, stop = _span(links, s)
+            if begin + tried[s] < stop:
+                t = links.other[begin + tried[s]]
                 tried[s] += 1
                 if tried[t] < 0:
                     stack[size], tried[t] = t, 0

@@ -16,6 +16,7 @@ from rltk.mdp.moves import Moves
 ENOUGH = 2048  # states of a search, after which its growth is known
 STARTS = 4  # searches at most, until one met enough
 SAMPLE = 128  # states whose rewards and successors are looked at
+ARROWS = 16  # of each of these that are asked for one back
 WALK = 1000  # steps, after which one would have come to the end of a world without cycles
 VARIED = 0.1  # the share of different rewards in the sample above which they are varied
 NARROW = 8  # states a level: the matrix of such a chain has factors hardly larger than itself
@@ -52,8 +53,9 @@ def shape_of(mdp: MDP) -> Shape:
             met, levels = max((met, levels), _search(arrows, start, enough, k + 1, seen))
     state = np.arange(0, mdp.n_states, max(1, mdp.n_states // SAMPLE))
     varied = is_varied(_best_rewards(mdp, state))
-    mutual = _share_of_mutual(arrows, state) > 0.5
-    return Shape(likely_successors(mdp, SAMPLE), met, levels, bool(mdp.form.terminated.any()), mutual, varied)
+    ends = bool(mdp.form.terminated.any())
+    mutual = bool(_share_of_mutual(arrows, state) > 0.5)
+    return Shape(likely_successors(mdp, SAMPLE), met, levels, ends, mutual, varied)
 
 
 def is_varied(rewards: np.ndarray) -> bool:
@@ -151,13 +153,14 @@ def _share_of_mutual(arrows, state):
     leaving, mutual = 0, 0
     for s in state:
         begin, stop = _range(arrows, s)
-        for t in arrows.successors[begin:stop]:
+        for i in range(begin, stop, max(1, (stop - begin) // ARROWS)):
+            t = arrows.successors[i]
             if t == s:
                 continue
             leaving += 1
             back, last = _range(arrows, t)
-            for i in range(back, last):
-                if arrows.successors[i] == s:
+            for j in range(back, last):
+                if arrows.successors[j] == s:
                     mutual += 1
                     break
     return mutual / max(1, leaving)

@@ -1,7 +1,10 @@
 """The automatic choice: which planner for which shape, and what happens where the first makes no headway."""
 
+import time
+
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from planning_examples import random_graph, slippery_grid
 
 from rltk import Criterion, solve
@@ -55,13 +58,86 @@ def goal_grid(n=25):
     return MDP.from_moves(form.moves, form.noise, goal.astype(float), goal)
 
 
+def forest():
+    """Wait, and it grows by a year or burns down; cut it, and it is young again: only the oldest pays much."""
+    T, R = np.zeros((600, 2, 600)), np.zeros((600, 2))
+    T[OWN, 0, np.minimum(OWN + 1, 599)] += 0.9
+    T[:, 0, 0] += 0.1
+    T[:, 1, 0] = 1.0
+    R[1:, 1], R[599] = 1.0, [4.0, 2.0]
+    return MDP.from_arrays(T, R)
+
+
+def option(n=40):
+    """An American put: the price goes up or down until the day comes, or the owner exercises. No cycle, and narrow."""
+    end = n * n
+
+    def row(s, a):
+        day, ups = divmod(s, n)
+        if a or day == n - 1:
+            return [(1.0, end, max(1 - np.exp(0.02 * (2 * ups - day)), 0.0) * a, True)]
+        return [(0.5, (day + 1) * n + min(ups + up, n - 1), 0.0, False) for up in (0, 1)]
+
+    table = {s: {a: row(s, a) for a in range(2)} for s in range(end)}
+    return MDP.from_table(table | {end: {a: [(1.0, end, 0.0, True)] for a in range(2)}})
+
+
+def wheel(n=2000, furthest=30):
+    """A ring along which one goes some way ahead, never back; every state pays something else."""
+    draw = np.random.default_rng(3)
+
+    def row(s):
+        return [(1 / 3, int(t) % n, float(draw.random()), False) for t in s + draw.choice(np.arange(1, furthest), 3)]
+
+    return MDP.from_table({s: {a: row(s) for a in range(4)} for s in range(n)})
+
+
+def race(n=2000):
+    """Speeds 0 to 7 on a ring of n / 8 places: faster pays more, but too fast for the place is an accident."""
+    place, speed = np.divmod(np.arange(n), 8)
+    limit = np.random.default_rng(4).integers(2, 8, n // 8)
+    T, R = [], np.zeros((n, 3))
+    for a in range(3):
+        new = np.clip(speed + a - 1, 0, 7)
+        crash = new > limit[place]
+        there = (place + np.where(crash, 0, new)) % (n // 8)
+        columns = np.concatenate([there * 8 + np.where(crash, 0, new), there * 8 + np.where(crash, 0, speed)])
+        rows, weight = np.tile(np.arange(n), 2), np.repeat([0.9, 0.1], n)
+        T.append(sp.csr_array((weight, (rows, columns)), shape=(n, n)))
+        R[:, a] = np.where(crash, -10.0, new)
+    return MDP.from_arrays(T, R)
+
+
+def gamble(n=5000):
+    """Stake squares up to 100; the ends of a long walk are far away and few states pay."""
+    capital, stake = np.arange(n + 1), np.arange(1, 11) ** 2
+    able = np.minimum(stake, np.minimum(capital, n - capital)[:, None])
+    over = (capital == 0) | (capital == n)
+    T = [
+        sp.csr_array((np.repeat([0.45, 0.55], n + 1), (np.tile(capital, 2), np.concatenate([up, down]))))
+        for up, down in zip((capital[:, None] + able).T, (capital[:, None] - able).T, strict=True)
+    ]
+    R = 0.45 * ((capital[:, None] + able == n) & ~over[:, None])
+    return MDP.from_arrays(T, R, terminated=over)
+
+
+TURNS = ["gauss-seidel", "modified-policy-iteration", "gauss-seidel"]
+
 FIRST_CHOICES = {
     "goal grid": (goal_grid, ["gauss-seidel"]),
     "chain with a goal": (lambda: walk((OWN == 599) * 1.0, ends=True), ["gauss-seidel"]),
     "chain that pays": (lambda: walk(np.sin(OWN)), ["policy-iteration"]),
     "random graph": (lambda: random_graph(600), ["modified-policy-iteration"]),
     "cascade": (cascade, ["topological-value-iteration"]),
-    "ageing machine": (ageing, ["gauss-seidel", "policy-iteration"]),
+    "ageing machine": (ageing, [*TURNS, "policy-iteration"]),
+    "forest": (forest, [*TURNS, "policy-iteration"]),
+    "race": (race, [*TURNS, "inexact-policy-iteration"]),
+    "option": (option, ["topological-value-iteration"]),
+    "wheel": (
+        wheel,
+        ["topological-value-iteration", "modified-policy-iteration", "inexact-policy-iteration"],
+    ),
+    "gamble": (gamble, ["gauss-seidel", "modified-policy-iteration", "inexact-policy-iteration"]),
     "paying grid": (paying_grid, ["gauss-seidel", "inexact-policy-iteration"]),
 }
 
@@ -140,6 +216,29 @@ def test_where_arrows_have_a_direction_successors_come_first():
     assert (place[1:599] > place[2:600]).mean() > 0.95
     assert set(successors[place[5]]) == {place[6], place[7], place[0]}
     assert solve(mdp, 0.9, method="gauss-seidel").sweeps < 10
+
+
+@pytest.mark.parametrize(("make", "most"), [(race, 100), (forest, 200)])
+def test_a_directed_world_is_swept_as_a_whole(make, most):
+    """Its order has no neighbourhoods: a window on its lowest places would settle them again and again in vain."""
+    mdp = make()
+    order, _ = goal_first(find_patterns(mdp), 32)
+    assert np.all(order.level_end == order.level_end.size)
+    assert solve(mdp, 0.9, method="gauss-seidel").sweeps < most
+
+
+def test_looking_at_a_dense_graph_takes_no_time():
+    """Of a state that leads everywhere a few arrows are followed, not all of them back and forth."""
+    n = 700
+    T = np.full((n, 4, n), 1 / n)
+    mdp = MDP.from_arrays(T, np.random.default_rng(0).random((n, 4)))
+    shape_of(mdp)
+    begin = time.process_time()
+    shape_of(mdp)
+    looked = time.process_time() - begin
+    begin = time.process_time()
+    mdp.backup(np.zeros(n), 0.9)
+    assert looked < 20 * (time.process_time() - begin) + 0.01
 
 
 def test_the_long_run_average_of_a_horizon_is_refused():
