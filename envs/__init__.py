@@ -7,30 +7,70 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rltk.envs.gridworld import GridMap, GridWorldEnv, GridWorldVectorEnv, MazeEnv, TaxiEnv, shipped_maps
-    from rltk.envs.tabular import Layout, TabularEnv, TabularVectorEnv
+    from rltk.envs.classics import (
+        BanditEnv,
+        BlackjackEnv,
+        GamblersProblemEnv,
+        JacksCarRentalEnv,
+        MaximizationBiasEnv,
+        RandomWalkEnv,
+    )
+    from rltk.envs.gridworld import (
+        ChangingMazeEnv,
+        GridMap,
+        GridWorldEnv,
+        GridWorldVectorEnv,
+        MazeEnv,
+        RacetrackEnv,
+        TaxiEnv,
+        WindyGridworldEnv,
+        shipped_maps,
+    )
+    from rltk.envs.tabular import ChangingEnv, ChangingVectorEnv, Layout, TabularEnv, TabularVectorEnv
 
 _HOMES = {
+    "BanditEnv": "rltk.envs.classics",
+    "BlackjackEnv": "rltk.envs.classics",
+    "ChangingEnv": "rltk.envs.tabular",
+    "ChangingMazeEnv": "rltk.envs.gridworld",
+    "ChangingVectorEnv": "rltk.envs.tabular",
+    "GamblersProblemEnv": "rltk.envs.classics",
     "GridMap": "rltk.envs.gridworld",
     "GridWorldEnv": "rltk.envs.gridworld",
     "GridWorldVectorEnv": "rltk.envs.gridworld",
+    "JacksCarRentalEnv": "rltk.envs.classics",
     "Layout": "rltk.envs.tabular",
+    "MaximizationBiasEnv": "rltk.envs.classics",
     "MazeEnv": "rltk.envs.gridworld",
+    "RacetrackEnv": "rltk.envs.gridworld",
+    "RandomWalkEnv": "rltk.envs.classics",
     "TabularEnv": "rltk.envs.tabular",
     "TabularVectorEnv": "rltk.envs.tabular",
     "TaxiEnv": "rltk.envs.gridworld",
+    "WindyGridworldEnv": "rltk.envs.gridworld",
     "shipped_maps": "rltk.envs.gridworld",
 }
 
 __all__ = [
+    "BanditEnv",
+    "BlackjackEnv",
+    "ChangingEnv",
+    "ChangingMazeEnv",
+    "ChangingVectorEnv",
+    "GamblersProblemEnv",
     "GridMap",
     "GridWorldEnv",
     "GridWorldVectorEnv",
+    "JacksCarRentalEnv",
     "Layout",
+    "MaximizationBiasEnv",
     "MazeEnv",
+    "RacetrackEnv",
+    "RandomWalkEnv",
     "TabularEnv",
     "TabularVectorEnv",
     "TaxiEnv",
+    "WindyGridworldEnv",
     "shipped_maps",
 ]
 

@@ -10,6 +10,16 @@ import gymnasium as gym
 _GRIDWORLD = "rltk.envs.gridworld:GridWorldEnv", "rltk.envs.gridworld:GridWorldVectorEnv"
 _MAZE = "rltk.envs.gridworld:MazeEnv", "rltk.envs.gridworld:MazeVectorEnv"
 _TAXI = "rltk.envs.gridworld:TaxiEnv", "rltk.envs.gridworld:TaxiVectorEnv"
+_RACETRACK = "rltk.envs.gridworld:RacetrackEnv", "rltk.envs.gridworld:RacetrackVectorEnv"
+_WINDY = "rltk.envs.gridworld:WindyGridworldEnv", "rltk.envs.gridworld:WindyGridworldVectorEnv"
+_CHANGING = "rltk.envs.gridworld:ChangingMazeEnv", "rltk.envs.gridworld:ChangingMazeVectorEnv"
+_CLASSICS = "rltk.envs.classics"
+_RANDOM_WALK = f"{_CLASSICS}:RandomWalkEnv", f"{_CLASSICS}:RandomWalkVectorEnv"
+_GAMBLER = f"{_CLASSICS}:GamblersProblemEnv", f"{_CLASSICS}:GamblersProblemVectorEnv"
+_CAR_RENTAL = f"{_CLASSICS}:JacksCarRentalEnv", f"{_CLASSICS}:JacksCarRentalVectorEnv"
+_BIAS = f"{_CLASSICS}:MaximizationBiasEnv", f"{_CLASSICS}:MaximizationBiasVectorEnv"
+_BLACKJACK = f"{_CLASSICS}:BlackjackEnv", f"{_CLASSICS}:BlackjackVectorEnv"
+_BANDIT = f"{_CLASSICS}:BanditEnv", f"{_CLASSICS}:BanditVectorEnv"
 
 # id -> (single and batched entry point, time limit in steps, further arguments)
 IDS: dict[str, tuple[tuple[str, str], int | None, dict[str, Any]]] = {
@@ -23,6 +33,27 @@ IDS: dict[str, tuple[tuple[str, str], int | None, dict[str, Any]]] = {
     "rltk/FrozenLake8x8-v0": (_GRIDWORLD, 200, {"map": "frozen_lake_8x8"}),
     "rltk/Taxi-v0": (_TAXI, 200, {}),
     "rltk/Maze-v0": (_MAZE, None, {}),
+    "rltk/WindyGridworld-v0": (_WINDY, 10_000, {}),
+    "rltk/WindyGridworldKings-v0": (_WINDY, 10_000, {"moves": "kings"}),
+    "rltk/WindyGridworldStochastic-v0": (_WINDY, 10_000, {"moves": "kings", "stochastic": True}),
+    "rltk/RandomWalk-v0": (_RANDOM_WALK, 10_000, {}),
+    "rltk/GamblersProblem-v0": (_GAMBLER, 1000, {}),
+    "rltk/JacksCarRental-v0": (_CAR_RENTAL, 365, {}),
+    "rltk/MaximizationBias-v0": (_BIAS, 10, {}),
+    "rltk/Blackjack-v0": (_BLACKJACK, 100, {}),
+    "rltk/Bandit-v0": (_BANDIT, 1000, {}),
+    "rltk/Racetrack-v0": (_RACETRACK, 1000, {}),
+    "rltk/DynaMaze-v0": (_GRIDWORLD, 10_000, {"map": "dyna_maze"}),
+    "rltk/BlockingMaze-v0": (
+        _CHANGING,
+        10_000,
+        {"maps": ("blocking_maze_1", "blocking_maze_2"), "changes": (1000,)},
+    ),
+    "rltk/ShortcutMaze-v0": (
+        _CHANGING,
+        10_000,
+        {"maps": ("shortcut_maze_1", "shortcut_maze_2"), "changes": (3000,)},
+    ),
 }
 
 

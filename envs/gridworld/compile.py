@@ -1,7 +1,8 @@
 """From a map to an MDP in the compact form: deterministic moves, and the noise that mixes them.
 
-States are the cells that are no wall, row by row. `moves` (S, M) has a column for each direction that an action or a
-slip can take; `noise` (A, M) holds 1 - slip on the action's own direction and shares slip among the others.
+States are the cells that are no wall, row by row (and walls that a caller counts in). `moves` (S, M) has a column for
+each direction that an action or a slip can take; `noise` (A, M) holds 1 - slip on the action's own direction and shares
+slip among the others.
 """
 
 import numpy as np
@@ -17,14 +18,18 @@ from rltk.mdp.validation import refuse_size
 _BYTES_A_CELL = 100  # at the most crowded moment of compiling a map of four directions
 
 
-def compile_map(grid: GridMap) -> tuple[MDP, Layout]:
-    """The exact MDP of `grid` and what its states look like. SizeError where it would not fit in memory."""
+def compile_map(grid: GridMap, besides: NDArray[np.bool_] | None = None) -> tuple[MDP, Layout]:
+    """The exact MDP of `grid` and what its states look like. SizeError where it would not fit in memory.
+
+    besides: (H, W) bool, walls that are states all the same: whoever stands there can leave, nobody can enter.
+    """
     refuse_size(f"the MDP of a map of {grid.shape[0]:,} x {grid.shape[1]:,}", _BYTES_A_CELL * grid.cells.size, "")
     kinds = np.array([symbol.kind for symbol in grid.legend], dtype=np.uint8)[grid.cells]
     free = kinds != Cell.WALL
-    symbols = grid.cells[free]  # (S,) the legend's entry of each state
+    standing = free if besides is None else free | besides
+    symbols = grid.cells[standing]  # (S,) the legend's entry of each state
     directions, noise = _noise(grid)
-    moves, blocked = _moves(free, directions)
+    moves, blocked = _moves(free, standing, directions)
     ends = _of_symbols(grid, "terminal")[symbols]
     if _pays_by_state(grid):
         reward = grid.step_reward + _enter_rewards(grid)[symbols]
@@ -33,8 +38,8 @@ def compile_map(grid: GridMap) -> tuple[MDP, Layout]:
         places[symbols] = np.arange(symbols.size, dtype=np.int32)  # of the one cell, where a symbol has only one
         reward = _effects(grid, symbols, places, directions, moves, blocked)
     start = _of_symbols(grid, "start")[symbols] / np.count_nonzero(_of_symbols(grid, "start")[symbols])
-    cells = np.flatnonzero(free).astype(np.int32)
-    labels = grid.shape if free.all() else Cells(cells, grid.shape)
+    cells = np.flatnonzero(standing).astype(np.int32)
+    labels = grid.shape if standing.all() else Cells(cells, grid.shape)
     mdp = MDP.from_moves(
         moves,
         noise,
@@ -68,16 +73,21 @@ def _noise(grid: GridMap) -> tuple[list[tuple[int, int]], NDArray[np.float64]]:
     return directions, noise
 
 
-def _moves(free: NDArray[np.bool_], directions: list[tuple[int, int]]) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    """(S, M) the state that each direction leads to, and (S, M) whether wall or edge held the agent back."""
+def _moves(
+    free: NDArray[np.bool_], standing: NDArray[np.bool_], directions: list[tuple[int, int]]
+) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """(S, M) the state that each direction leads to, and (S, M) whether wall or edge held the agent back.
+
+    free, standing: (H, W), the cells that can be entered, and those that are states.
+    """
     height, width = free.shape
-    own = np.arange(np.count_nonzero(free), dtype=np.int32)
+    own = np.arange(np.count_nonzero(standing), dtype=np.int32)
     padded = np.full((height + 2, width + 2), -1, dtype=np.int32)
-    padded[1:-1, 1:-1][free] = own
+    padded[1:-1, 1:-1][free] = own if standing is free else own[free[standing]]
     moves = np.empty((own.size, len(directions)), dtype=np.int32)
     blocked = np.empty(moves.shape, dtype=bool)
     for m, (row, column) in enumerate(directions):
-        target = padded[1 + row : 1 + row + height, 1 + column : 1 + column + width][free]
+        target = padded[1 + row : 1 + row + height, 1 + column : 1 + column + width][standing]
         blocked[:, m] = target < 0
         moves[:, m] = np.where(target < 0, own, target)
     return moves, blocked

@@ -14,8 +14,9 @@ from rltk.runs import exponential, linear
 
 
 def _discrete_ids():
-    names = [name for name in gym.registry if name.startswith("rltk/")]
-    return [name for name in names if isinstance(gym.make(name).observation_space, gym.spaces.Discrete)]
+    envs = [gym.make(name) for name in gym.registry if name.startswith("rltk/")]
+    lawful = [env for env in envs if env.metadata["draw_law"]]
+    return [env.spec.id for env in lawful if isinstance(env.observation_space, gym.spaces.Discrete)]
 
 
 IDS = _discrete_ids()

@@ -1,0 +1,23 @@
+"""Checks of the options that worlds take: each gives the value back, or an ArgumentError that names it."""
+
+from typing import Any
+
+import numpy as np
+
+from rltk.errors import ArgumentError
+
+
+def check_integer(name: str, value: Any, least: int) -> int:
+    """`value` as an int of at least `least`."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer) or value < least:
+        raise ArgumentError(f"{name}: an integer, at least {least}; found {value!r}")
+    return int(value)
+
+
+def check_number(name: str, value: Any, low: float = -np.inf, high: float = np.inf) -> float:
+    """`value` as a finite float from `low` to `high`, both included."""
+    number = not isinstance(value, bool | np.bool_) and isinstance(value, int | float | np.integer | np.floating)
+    if not number or not np.isfinite(value) or not low <= value <= high:
+        limits = "" if np.isinf(low) and np.isinf(high) else f" from {low:g} to {high:g}"
+        raise ArgumentError(f"{name}: a finite number{limits}; found {value!r}")
+    return float(value)
