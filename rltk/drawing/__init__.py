@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rltk.drawing.plots import learning_curve, save_figure, value_map
     from rltk.drawing.pygame_check import check_pygame
     from rltk.drawing.scene import Cell, Overlay, Scene, Token
+    from rltk.drawing.scores import interval_plot, profile_plot
     from rltk.drawing.window import Window, WindowEvent
 
 _HOMES = {
@@ -27,9 +28,11 @@ _HOMES = {
     "WindowEvent": "window",
     "check_pygame": "pygame_check",
     "default_cell_size": "painter",
+    "interval_plot": "scores",
     "learning_curve": "plots",
     "paint": "painter",
     "paint_strip": "legend",
+    "profile_plot": "scores",
     "save_figure": "plots",
     "save_gif": "film",
     "value_map": "plots",
@@ -46,9 +49,11 @@ __all__ = [
     "WindowEvent",
     "check_pygame",
     "default_cell_size",
+    "interval_plot",
     "learning_curve",
     "paint",
     "paint_strip",
+    "profile_plot",
     "save_figure",
     "save_gif",
     "value_map",

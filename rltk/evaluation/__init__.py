@@ -1,6 +1,9 @@
-"""Grading agents: exactly where T and R are known, by sampling elsewhere."""
+"""Grading agents: exactly where T and R are known, by sampling elsewhere; where they lose; statistics of runs."""
 
+from rltk.evaluation import statistics
+from rltk.evaluation.explaining import explain
+from rltk.evaluation.explanation import Explanation
 from rltk.evaluation.grading import evaluate
 from rltk.evaluation.result import Evaluation
 
-__all__ = ["Evaluation", "evaluate"]
+__all__ = ["Evaluation", "Explanation", "evaluate", "explain", "statistics"]

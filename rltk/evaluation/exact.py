@@ -26,12 +26,18 @@ LIMITED_WORK = 3e9
 
 @dataclass(frozen=True, eq=False)
 class AnswerKey:
-    """What an MDP's evaluations share under one criterion: the optimum and the uniform policy's value, (S,) each."""
+    """What an MDP's evaluations share under one criterion: the optimum and the uniform policy's value, (S,) each.
+
+    `policy` (S,) is an optimal one, None where it depends on the steps left; `bias` (S,) is there under the average
+    criterion alone.
+    """
 
     optimum: np.ndarray
     lower: np.ndarray
     upper: np.ndarray
     uniform: np.ndarray
+    policy: np.ndarray | None
+    bias: np.ndarray | None
 
 
 _keys: WeakKeyDictionary[MDP, dict[Any, Any]] = WeakKeyDictionary()
@@ -45,19 +51,24 @@ def answer_key(mdp: MDP, criterion: Criterion, solution: Solution | None = None)
         known["uniform", criterion] = policy_value(mdp.chain(mdp.uniform_policy()), criterion, mdp.start)
     uniform = known["uniform", criterion]
     if solution is not None:
-        return AnswerKey(solution.value, solution.lower, solution.upper, uniform)
+        return _key(solution, solution.value, uniform)
     if criterion not in known:
         if criterion.horizon is not None:
             limited = _limited(mdp, criterion.gamma, criterion.horizon)
-            optimum, (lower, upper) = limited.value, limited.bounds(mdp)
+            known[criterion] = AnswerKey(limited.value, *limited.bounds(mdp), uniform, None, None)
         else:
             solution = solve(mdp, criterion=criterion, tolerance=1e-7)
             optimum, lower, upper = solution.value, solution.lower, solution.upper
             if criterion.kind == "discounted":
                 # The bounds are 1e-7 apart; the policy found is optimal but for ties as close, and its value is exact.
                 optimum = np.clip(mdp.chain(solution.policy).value(criterion.gamma), lower, upper)
-        known[criterion] = AnswerKey(optimum, lower, upper, uniform)
+            known[criterion] = _key(solution, optimum, uniform)
     return known[criterion]
+
+
+def _key(solution: Solution, optimum: np.ndarray, uniform: np.ndarray) -> AnswerKey:
+    policy = None if solution.criterion.horizon is not None else solution.policy
+    return AnswerKey(optimum, solution.lower, solution.upper, uniform, policy, getattr(solution, "bias", None))
 
 
 def policy_value(chain: Chain, criterion: Criterion, start: np.ndarray) -> np.ndarray:

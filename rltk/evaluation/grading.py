@@ -1,6 +1,6 @@
 """`rltk.evaluate`: how good an agent is on an environment, exactly wherever that can be known."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 
@@ -11,7 +11,7 @@ from rltk.evaluation.exact import comparison, exact_figures
 from rltk.evaluation.policies import criterion_of, policy_of
 from rltk.evaluation.result import Evaluation
 from rltk.evaluation.sampled import sampled_figures
-from rltk.mdp import Criterion, model_of, require_same
+from rltk.mdp import MDP, Criterion, model_of, require_same
 
 
 def evaluate(
@@ -35,12 +35,39 @@ def evaluate(
     Raises CriterionError where no criterion is known, where two differ, and where an average does not exist,
     ArgumentError for anything that is no agent.
     """
+    if not isinstance(episodes, int) or episodes < 2:
+        raise ArgumentError(f"episodes is a whole number, at least 2; it is {episodes!r}")
+    subject = subject_of(agent, env, criterion, solution)
+    reason, asked = subject.reason, subject.criterion
+    if subject.mdp is not None:
+        try:
+            return grade_exactly(agent, env, subject, deterministic, solution)
+        except ModelError as error:
+            reason = str(error)
+    if asked.kind == "average":
+        raise CriterionError(f"the average criterion is graded exactly or not at all, and {reason}; ask for gamma < 1")
+    figures, remark = sampled_figures(agent, env, asked, deterministic, episodes, seed)
+    if subject.mdp is not None:
+        figures |= comparison(subject.mdp, asked, figures["value"], solution)
+    reason = f"{reason}; {remark}" if remark else reason
+    return Evaluation(exact=False, reason=reason, **figures, **subject.facts)
+
+
+class Subject(NamedTuple):
+    """What is to be graded: the criterion, and the MDP of the environment or the reason why there is none."""
+
+    criterion: Criterion
+    mdp: MDP | None
+    reason: str
+    facts: dict[str, Any]  # what every Evaluation of it says
+
+
+def subject_of(agent: Any, env: Any, criterion: Criterion | float | None, solution: Solution | None) -> Subject:
+    """Check that these can be graded together; raises as `evaluate` does."""
     if not callable(getattr(agent, "predict", None)):
         raise ArgumentError(f"an agent has predict(observation, ...); {type(agent).__name__} has not")
     if not isinstance(env, gym.Env | gym.vector.VectorEnv):
         raise ArgumentError(f"evaluate takes a Gymnasium environment, not {type(env).__name__}; make one with gym.make")
-    if not isinstance(episodes, int) or episodes < 2:
-        raise ArgumentError(f"episodes is a whole number, at least 2; it is {episodes!r}")
     criterion = _criterion(agent, criterion)
     mdp, time_limit, reason = model_of(env)
     if isinstance(solution, SoftSolution):
@@ -54,23 +81,21 @@ def evaluate(
     facts: dict[str, Any] = {"criterion": criterion, "time_limit": time_limit}
     if mdp is not None:
         facts["reward_model"] = getattr(env.unwrapped, "metadata", {}).get("reward_model", "exact")
-        try:
-            if isinstance(agent, FiniteHorizonSolution):
-                figures = clocked_figures(mdp, agent, criterion, time_limit, solution)
-                return Evaluation(exact=True, reason=reason, **figures, **facts)
-            policy, aliased = policy_of(agent, env, mdp, deterministic)
-        except ModelError as error:
-            reason = str(error)
-        else:
-            figures = exact_figures(mdp, policy, criterion, time_limit, solution)
-            return Evaluation(exact=True, reason=reason, aliased_states=aliased, **figures, **facts)
-    if criterion.kind == "average":
-        raise CriterionError(f"the average criterion is graded exactly or not at all, and {reason}; ask for gamma < 1")
-    figures, remark = sampled_figures(agent, env, criterion, deterministic, episodes, seed)
-    if mdp is not None:
-        figures |= comparison(mdp, criterion, figures["value"], solution)
-    reason = f"{reason}; {remark}" if remark else reason
-    return Evaluation(exact=False, reason=reason, **figures, **facts)
+    return Subject(criterion, mdp, reason, facts)
+
+
+def grade_exactly(
+    agent: Any, env: Any, subject: Subject, deterministic: bool, solution: Solution | None = None
+) -> Evaluation:
+    """The exact Evaluation of a subject whose MDP is known; ModelError, saying why, where the agent rules it out."""
+    mdp, criterion, facts = subject.mdp, subject.criterion, subject.facts
+    assert mdp is not None
+    if isinstance(agent, FiniteHorizonSolution):
+        figures = clocked_figures(mdp, agent, criterion, facts["time_limit"], solution)
+        return Evaluation(exact=True, reason=subject.reason, **figures, **facts)
+    policy, aliased = policy_of(agent, env, mdp, deterministic)
+    figures = exact_figures(mdp, policy, criterion, facts["time_limit"], solution)
+    return Evaluation(exact=True, reason=subject.reason, aliased_states=aliased, **figures, **facts)
 
 
 def _criterion(agent: Any, asked: Criterion | float | None) -> Criterion:
