@@ -39,10 +39,10 @@ class Shift(NamedTuple):
 
 
 class Certifier:
-    """The bounds of one MDP under one gamma; measures the rows once."""
+    """The bounds of one MDP under one gamma; measures the rows once. threads: how many share the look ahead."""
 
-    def __init__(self, mdp: MDP, gamma: float, survey: Survey | None = None) -> None:
-        self.mdp, self.gamma = mdp, gamma
+    def __init__(self, mdp: MDP, gamma: float, survey: Survey | None = None, threads: int = 1) -> None:
+        self.mdp, self.gamma, self.threads = mdp, gamma, threads
         facts = mdp.form.survey if survey is None else survey
         self.terms, self.largest_reward, self.resting = facts.longest_row, facts.largest_reward, facts.resting
         self.low_mass = max(facts.low_mass - self.terms * UNIT, 0.0)
@@ -81,7 +81,7 @@ class Certifier:
 
     def bounds(self, value: np.ndarray) -> dict:
         """lower, upper, policy and policy_loss from one look ahead at `value` (S,)."""
-        look = self.mdp.form.look(value, self.gamma, self.tie(value))
+        look = self.mdp.form.look(value, self.gamma, self.tie(value), self.threads)
         return self.judge(look, self.rounding(value), self.resting)
 
     def judge(self, look: Look, rounding: float, resting: np.ndarray) -> dict:

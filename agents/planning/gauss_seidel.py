@@ -226,9 +226,9 @@ def look_kernel(width: int, n_actions: int) -> Callable[..., None]:
     """The look ahead over patterns with D = `width` successors and A actions."""
 
     @jit
-    def look(successors, pattern, table, value, gamma, tie, best, policy, extremes):
+    def look(successors, pattern, table, value, gamma, tie, best, policy, extremes, begin, stop):
         q = np.empty(n_actions)
-        for s in range(value.size):
+        for s in range(begin, stop):
             p = pattern[s]
             for a in range(n_actions):
                 ahead = table.own[p, a] * value[s]

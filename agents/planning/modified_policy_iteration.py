@@ -48,8 +48,9 @@ class ModifiedPolicyIteration(Planner):
         self.threads = checked_threads(threads)
 
     def _solve(self, mdp: MDP, report: Report, guess: np.ndarray | None) -> dict[str, Any]:
-        gamma, certifier, rows = self.criterion.gamma, Certifier(mdp, self.criterion.gamma), mdp.rows
-        candidates = Candidates(rows, threads_for(rows.n_outcomes, self.threads))
+        gamma, rows = self.criterion.gamma, mdp.rows
+        threads = threads_for(rows.n_outcomes, self.threads)
+        certifier, candidates = Certifier(mdp, gamma, threads=threads), Candidates(rows, threads)
         seen = np.zeros(mdp.n_states)  # what the last greedy sweep began from: at first, 0
         value, sweeps, cut = (candidates.backup if guess is None else guess.copy()), 0, np.inf
         spare, best, best_at = np.empty_like(value), np.inf, 0

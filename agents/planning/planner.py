@@ -141,5 +141,5 @@ def checked_criterion(gamma: float | None, criterion: Criterion | None) -> Crite
     if not isinstance(criterion, Criterion):
         raise ArgumentError(f"criterion is a rltk.Criterion, not {criterion!r}; for a discount alone use gamma=")
     if gamma is not None and gamma != criterion.gamma:
-        raise CriterionError(f"gamma is {gamma} but the criterion's is {criterion.gamma:g}; give one of them")
+        raise CriterionError(f"gamma is {gamma} but the criterion's is {criterion.gamma:.16g}; give one of them")
     return criterion

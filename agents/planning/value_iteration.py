@@ -61,7 +61,8 @@ class ValueIteration(Planner):
     def _solve(self, mdp: MDP, report: Report, guess: np.ndarray | None) -> dict[str, Any]:
         if self.criterion.kind == "total":
             return total_reward.solve(mdp, self.tolerance, self.max_sweeps, report, total_reward.by_sweeps)
-        certifier = Certifier(mdp, self.criterion.gamma)
+        threads = threads_for(mdp.form.n_outcomes, self.threads)
+        certifier = Certifier(mdp, self.criterion.gamma, threads=threads)
         value = np.zeros(mdp.n_states) if guess is None else guess
         options = self.tolerance, self.max_sweeps, report
         if self.device is not None:
@@ -69,7 +70,6 @@ class ValueIteration(Planner):
 
             value, sweeps = torch_sweeps.iterate(certifier, value, *options, self.device)
         else:
-            threads = threads_for(mdp.form.n_outcomes, self.threads)
             value, sweeps = iterate(certifier, value, *options, lambda v: mdp.backup(v, certifier.gamma, threads))
         answer = certifier.bounds(value)
         return {**answer, "sweeps": sweeps + 1, "note": shortfall(answer, self.tolerance, sweeps, self.max_sweeps)}

@@ -40,12 +40,12 @@ class Criterion:
             raise ArgumentError(f"kind is 'discounted', 'total' or 'average'; it is {self.kind!r}")
         if (self.kind == "discounted") != (self.gamma < 1):
             raise CriterionError(
-                f"kind {self.kind!r} does not go with gamma {self.gamma:g}: "
+                f"kind {self.kind!r} does not go with gamma {self.gamma:.16g}: "
                 "discounted needs gamma below 1, total and average need gamma 1"
             )
 
     def __str__(self) -> str:
-        words = f"gamma {self.gamma:g}" if self.kind == "discounted" else f"{self.kind} reward, gamma 1"
+        words = f"gamma {self.gamma:.16g}" if self.kind == "discounted" else f"{self.kind} reward, gamma 1"
         return words if self.horizon is None else f"{words}, {self.horizon} steps"
 
 
@@ -58,7 +58,7 @@ def checked_gamma(gamma: float) -> float:
     except OverflowError:  # an integer beyond the range of floats
         number = np.inf if gamma > 0 else -np.inf
     if not 0 <= number <= 1:
-        raise ArgumentError(f"gamma is the discount of each step, in [0, 1]; it is {number:g}. Usual values: 0.9 to 1")
+        raise ArgumentError(f"gamma is the discount of a step, in [0, 1]; it is {number:.16g}. Usual values: 0.9 to 1")
     return number
 
 

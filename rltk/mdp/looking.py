@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rltk.mdp.jit import jit
+from rltk.mdp.threads import in_chunks
 
 
 class Look(NamedTuple):
@@ -43,13 +44,15 @@ def rows_kernel(n_actions: int) -> Callable[..., None]:
     """The look ahead over general rows with A actions: known when it is compiled, so that the loop unrolls."""
 
     @jit(nogil=True)
-    def look(row_start, next_state, probability, reward, terminated, value, gamma, tie, best, policy, extremes):
+    def look(
+        row_start, next_state, probability, reward, terminated, value, gamma, tie, best, policy, extremes, begin, stop
+    ):
         q = np.empty(n_actions)
-        for s in range(best.size):
+        for s in range(begin, stop):
             for a in range(n_actions):
-                begin, end = row_start[s * n_actions + a], row_start[s * n_actions + a + 1]
-                total = 0.0 if begin < end else -np.inf
-                for i in range(begin, end):
+                first, last = row_start[s * n_actions + a], row_start[s * n_actions + a + 1]
+                total = 0.0 if first < last else -np.inf
+                for i in range(first, last):
                     target = reward[i]
                     if not terminated[i]:
                         target += gamma * value[next_state[i]]
@@ -65,9 +68,24 @@ def moves_kernel(n_moves: int, n_actions: int) -> Callable[..., None]:
     """The look ahead over the compact form with M moves and A actions."""
 
     @jit(nogil=True)
-    def look(moves, noise, reward, reward_by_move, terminated, by_move, value, gamma, tie, best, policy, extremes):
+    def look(
+        moves,
+        noise,
+        reward,
+        reward_by_move,
+        terminated,
+        by_move,
+        value,
+        gamma,
+        tie,
+        best,
+        policy,
+        extremes,
+        begin,
+        stop,
+    ):
         q, targets = np.empty(n_actions), np.empty(n_moves)
-        for s in range(best.size):
+        for s in range(begin, stop):
             over = not by_move and terminated[s]
             for m in range(n_moves):
                 t = moves[s, m]
@@ -89,10 +107,22 @@ def moves_kernel(n_moves: int, n_actions: int) -> Callable[..., None]:
 
 
 def look_ahead(
-    kernel: Callable[..., None], arrays: tuple, value: np.ndarray, gamma: float, tie: float, dtype: Any = np.int64
+    kernel: Callable[..., None],
+    arrays: tuple,
+    value: np.ndarray,
+    gamma: float,
+    tie: float,
+    dtype: Any = np.int64,
+    threads: int = 1,
 ) -> Look:
-    """Run a look-ahead kernel over the arrays of its form; the policy has the `dtype`."""
+    """Run a look-ahead kernel over the arrays of its form; the policy has the `dtype`. The bits don't depend on how
+    many threads share it."""
     best, policy = np.empty(value.size), np.empty(value.size, dtype=dtype)
-    extremes = np.array([np.inf, -np.inf, np.inf, 0.0])
-    kernel(*arrays, value, gamma, tie, best, policy, extremes)
-    return Look(best, policy, *(float(number) for number in extremes))
+
+    def work(begin: int, stop: int) -> np.ndarray:
+        extremes = np.array([np.inf, -np.inf, np.inf, 0.0])
+        kernel(*arrays, value, gamma, tie, best, policy, extremes, begin, stop)
+        return extremes
+
+    low, high, of_policy, ties = np.array(in_chunks(work, value.size, threads)).T
+    return Look(best, policy, float(low.min()), float(high.max()), float(of_policy.min()), float(ties.max()))

@@ -104,10 +104,10 @@ class Moves:
             state, next_state, weight[state, move], self.per_move(self.reward)[state, move], terminated, success
         )
 
-    def look(self, value: np.ndarray, gamma: float, tie: float) -> Look:
+    def look(self, value: np.ndarray, gamma: float, tie: float, threads: int = 1) -> Look:
         """The greedy policy and its backup from `value` (S,), in one pass; `tie` is `first_best`'s."""
         kernel = moves_kernel(self.moves.shape[1], self.n_actions)
-        return look_ahead(kernel, (self.moves, self.noise, *self.flat), value, gamma, tie)
+        return look_ahead(kernel, (self.moves, self.noise, *self.flat), value, gamma, tie, threads=threads)
 
     @cached_property
     def survey(self) -> Survey:

@@ -91,10 +91,10 @@ class Rows:
             None if self.success is None else self.success[met],
         )
 
-    def look(self, value: np.ndarray, gamma: float, tie: float) -> Look:
+    def look(self, value: np.ndarray, gamma: float, tie: float, threads: int = 1) -> Look:
         """The greedy policy and its backup from `value` (S,), in one pass; `tie` is `first_best`'s."""
         arrays = (self.row_start, self.next_state, self.probability, self.reward, self.terminated)
-        return look_ahead(rows_kernel(self.n_actions), arrays, value, gamma, tie)
+        return look_ahead(rows_kernel(self.n_actions), arrays, value, gamma, tie, threads=threads)
 
     @cached_property
     def survey(self) -> Survey:

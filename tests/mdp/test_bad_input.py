@@ -237,6 +237,7 @@ def test_criteria():
     assert Criterion(0.9) == Criterion(np.float64(0.9), None, "discounted")
     assert Criterion(1).kind == "total"
     assert str(Criterion(0.5, np.int64(3))) == "gamma 0.5, 3 steps"
+    assert str(Criterion(1 - 1e-9)) == "gamma 0.999999999"  # and not 1, which would be another criterion
     for wrong in [
         {"gamma": 1, "kind": "discounted"},
         {"gamma": 0.9, "kind": "total"},

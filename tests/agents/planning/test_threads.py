@@ -40,6 +40,20 @@ def test_backups_have_the_same_bits(gamma):
             np.testing.assert_array_equal(mdp.backup(value, gamma, threads=count), looked)
 
 
+@pytest.mark.parametrize("gamma", [0.0, 0.9])
+def test_looks_have_the_same_bits(gamma):
+    """The whole look ahead, policy and extremes included, which hold over all chunks."""
+    for mdp in (random_graph(1009), slippery_grid(31)):
+        value = np.random.default_rng(1).normal(size=mdp.n_states)
+        alone = mdp.form.look(value, gamma, 1e-9)
+        change = alone.best - value
+        assert (alone.least_change, alone.most_change) == (change.min(), change.max())
+        for count in THREADS:
+            shared = mdp.form.look(value, gamma, 1e-9, threads=count)
+            for found, expected in zip(shared, alone, strict=True):
+                np.testing.assert_array_equal(found, expected)
+
+
 def test_infinite_values_stay_where_they_belong():
     """What can't happen does not turn into a nan: no noise, an ending, an absorbing state."""
     mdp = slippery_grid(9, 3)
