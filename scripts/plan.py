@@ -34,7 +34,7 @@ class Plan:
     tolerance: float = 1e-6
     """The largest half-width of the bounds, in every state."""
     method: str = "auto"
-    """auto, value-iteration, policy-iteration or gauss-seidel."""
+    """auto, or a planner by name; a wrong name lists them."""
     report: bool = True
     """Tell what can be reached and what can end before solving."""
     picture: str = ""

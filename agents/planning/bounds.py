@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rltk.errors import ArgumentError
 from rltk.mdp import MDP
 from rltk.mdp.looking import Look
 from rltk.mdp.model import TIE
@@ -45,6 +46,11 @@ class Certifier:
         self.mdp, self.gamma, self.threads = mdp, gamma, threads
         facts = mdp.form.survey if survey is None else survey
         self.terms, self.largest_reward, self.resting = facts.longest_row, facts.largest_reward, facts.resting
+        if gamma < 1 and not np.isfinite(8 * (facts.largest_reward / (1 - gamma))):
+            raise ArgumentError(
+                f"rewards of size {facts.largest_reward:g} at gamma {gamma:.16g} add up beyond what floats hold, "
+                "1.8e308; count them in a larger unit"
+            )
         self.low_mass = max(facts.low_mass - self.terms * UNIT, 0.0)
         self.high_mass = facts.high_mass * (1 + 2 * self.terms * UNIT)
 

@@ -6,7 +6,7 @@
         one comes back                            modified policy iteration: a few sweeps reach everything
         one never does                            topological: one pass in the right order
       grows like a power of the steps, and one can step back
-        rewards sparse                            Gauss-Seidel
+        rewards sparse                            Gauss-Seidel; of many successors modified policy iteration goes on
         varied, few states abreast                policy iteration: the factors are hardly larger than T
         varied, many abreast                      Gauss-Seidel or, of many successors, modified policy iteration;
                                                   where values travel for as long as the discount lets them, inexact
@@ -15,10 +15,11 @@
         rewards varied, one never comes back      topological
         few successors                            Gauss-Seidel and modified policy iteration in turns: round a cycle
                                                   either may be far quicker than the other
-        many                                      topological, against the arrows; then modified policy iteration
+        many, and an end                          modified policy iteration
+        many, and none                            topological, against the arrows; then modified policy iteration
 
-The rules come from measurements over some eighty families of problems (`docs/benchmarks.md`). No rule knows everything:
-an attempt has a budget of sweeps, and where it is spent the next begins from the values that are there.
+The rules come from measurements over some seventy families of problems (`docs/benchmarks.md`). No rule knows all: an
+attempt has a budget of sweeps, and where it is spent the next begins from the values that are there.
 """
 
 from typing import NamedTuple

@@ -71,6 +71,8 @@ class Planner(ABC):
         """
         if not isinstance(mdp, MDP):
             raise ArgumentError(f"solve takes an MDP, not {type(mdp).__name__}; for an environment use rltk.solve(env)")
+        if report is not None and not callable(report):
+            raise ArgumentError(f"report is called as report(sweeps, half_width), or None; it is {report!r}")
         guess = None if warm_start is None else checked_guess(warm_start, mdp)
         begin = time.perf_counter()
         answer = self._solve(mdp, report or (lambda sweeps, half_width: None), guess)
@@ -93,7 +95,11 @@ def shortfall(answer: dict[str, Any], tolerance: float, sweeps: int, max_sweeps:
         return ""
     if width == np.inf:
         return "gamma is so near 1 that rows which sum to 1 only nearly allow no bounds; lower it a little"
-    mend = "a larger max_sweeps goes on" if sweeps >= max_sweeps else "rounding hides the rest; ask for less"
+    mend = (
+        "a planner with a larger max_sweeps goes on"
+        if sweeps >= max_sweeps
+        else "rounding hides the rest; ask for less"
+    )
     return f"stopped at a half-width of {width:.2g} (asked: {tolerance:.2g}): {mend}"
 
 
@@ -115,8 +121,9 @@ def checked_positive(number: float, name: str) -> float:
 def checked_guess(warm_start: Solution | np.ndarray, mdp: MDP) -> np.ndarray:
     """(S,) float64, finite: what a planner may begin from."""
     if isinstance(warm_start, Solution):
-        # The bound from below is nearly a fixed point; the midpoint is not, beside states whose worth is known.
-        value = warm_start.lower
+        # The bound from below is nearly a fixed point; the midpoint is not, beside states whose worth is known. Under
+        # the average criterion bounds are of the gain, the same for all states, and the bias is what tells them apart.
+        value = getattr(warm_start, "bias", warm_start.lower)
         labelled = warm_start.mdp.state_labels is not None and mdp.state_labels is not None
         if value.size != mdp.n_states and labelled:
             value = carried_over(value, warm_start.mdp, mdp, elsewhere=float(value.min()))

@@ -107,7 +107,10 @@ class Solution:
 
 
 def half_width(lower: np.ndarray, upper: np.ndarray) -> float:
-    """The largest (upper - lower) / 2; 0 where both bounds are the same infinity."""
+    """The largest distance between the bounds, halved; 0 where both are the same infinity.
+
+    Bounds that cross, by more than was asked for, are as far from an answer as bounds that leave a gap.
+    """
     with np.errstate(invalid="ignore"):
-        width = np.where(lower == upper, 0.0, upper - lower)
+        width = np.where(lower == upper, 0.0, np.abs(upper - lower))
     return float(np.max(width, initial=0.0) / 2) if not np.isnan(width).any() else np.inf

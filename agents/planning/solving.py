@@ -20,7 +20,7 @@ from rltk.agents.planning.soft import SoftValueIteration
 from rltk.agents.planning.solution import Solution
 from rltk.agents.planning.topological import TopologicalValueIteration
 from rltk.agents.planning.value_iteration import ValueIteration
-from rltk.errors import ArgumentError, CriterionError, UnknownNameError
+from rltk.errors import ArgumentError, CriterionError, SizeError, UnknownNameError
 from rltk.mdp import MDP, Criterion
 from rltk.mdp.threads import checked_threads
 
@@ -88,13 +88,19 @@ def _planner(turn: Attempt, criterion: Criterion, tolerance: float, threads: int
 def _in_turn(
     mdp: MDP, planners: list[Planner], report: Report | None, warm_start: Solution | np.ndarray | None
 ) -> Solution:
-    """The first solution that converges, or the last; each planner begins from what the one before it found."""
+    """The first solution that converges, or the last; each planner begins from what the one before it found.
+
+    What is known is not lost: where a later planner would not fit in memory the earlier answer stands, and says so.
+    """
     solution = planners[0].solve(mdp, report, warm_start=warm_start)
     for planner in planners[1:]:
         if solution.converged:
             break
         before, told = solution, None if report is None else onward(report, solution.sweeps)
-        solution = planner.solve(mdp, told, warm_start=before)
+        try:
+            solution = planner.solve(mdp, told, warm_start=before)
+        except (SizeError, MemoryError) as error:
+            return replace(before, note=f"{before.note}\n{planner.name} was to go on, but: {error}".strip())
         solution = replace(
             solution,
             sweeps=before.sweeps + solution.sweeps,

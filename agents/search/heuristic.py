@@ -158,7 +158,7 @@ class HeuristicSearch(ABC):
             lower=lower,
             upper=upper,
             certified=True,
-            converged=lower == upper or (upper - lower) / 2 <= self.tolerance,
+            converged=lower == upper or abs(upper - lower) / 2 <= self.tolerance,
             action_values=np.full(graph.n_actions, np.nan) if only is None else self._action_bounds(only),
             visits=None,
             expanded=self._expanded(),

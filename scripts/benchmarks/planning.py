@@ -34,6 +34,7 @@ class Line:
 
     method: str
     seconds: list[float] = field(default_factory=list)  # medians
+    rounds: list[int] = field(default_factory=list)  # how many runs these are the medians of
     ratios: dict[str, list[float]] = field(default_factory=dict)  # by our method
     errors: list[float] = field(default_factory=list)
     megabytes: float | None = None
@@ -42,6 +43,7 @@ class Line:
     def add(self, runs: list[Event]) -> None:
         """The runs of one more seed."""
         self.seconds.append(median(run["seconds"] for run in runs))
+        self.rounds.append(len(runs))
         if runs[-1]["error"] is not None:
             self.errors.append(runs[-1]["error"])
 

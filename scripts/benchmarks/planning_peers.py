@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from rltk.agents.planning import solve
+from rltk.agents.planning import Solution, solve
 from rltk.mdp import MDP
 from rltk.scripts.benchmarks.planning_problems import Problem
 
@@ -89,9 +89,15 @@ def ours(problem: Problem, build: Callable[[Problem], MDP]) -> Solver:
 
     def run() -> Timed:
         mdp = build(problem)
-        return timed(lambda: solve(mdp, GAMMA, tolerance=TOLERANCE), lambda solution: solution.value)
+        return timed(lambda: solve(mdp, GAMMA, tolerance=TOLERANCE), _certified)
 
     return run
+
+
+def _certified(solution: Solution) -> np.ndarray:
+    if not solution.converged:
+        raise AssertionError(f"ours did not converge: {solution}")
+    return solution.value
 
 
 # Peers

@@ -12,7 +12,7 @@ from rltk.scripts.benchmarks.table import print_text
 if TYPE_CHECKING:
     from rltk.scripts.benchmarks.planning import Line, Result
 
-HEAD = ("method", "time (seeds)", "to T", "to compact", "error", "MB")
+HEAD = ("method", "time (seeds)", "x ours", "x compact", "error", "MB")
 
 
 def print_result(result: "Result") -> None:
@@ -33,7 +33,9 @@ def print_result(result: "Result") -> None:
 def one_line(line: "Line") -> str:
     """The newest seed of a line: seconds, and how many times ours that is."""
     ratios = [f"{_three(ratio[-1])}x" for ratio in line.ratios.values()]
-    return "  ".join([f"{line.method:<22}", f"{_times(line.seconds[-1:]):>8}", *(f"{ratio:>8}" for ratio in ratios)])
+    runs = f"{line.rounds[-1]} runs" if line.rounds else ""
+    columns = (f"{line.method:<22}", f"{_times(line.seconds[-1:]):>8}", f"{runs:>8}")
+    return "  ".join([*columns, *(f"{ratio:>8}" for ratio in ratios)])
 
 
 def to_markdown(machine: str, results: list["Result"], cold: dict[str, float]) -> str:

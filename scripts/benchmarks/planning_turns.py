@@ -21,6 +21,8 @@ REFERENCE = 1e-10
 
 Event = dict[str, Any]
 
+PEERS_FAULT = (MemoryError, RuntimeError, ValueError)  # what a peer raises that can't solve a problem
+
 
 def tell() -> None:
     """Called in the child: its one argument is JSON with case, seed, peers, rounds, limit and cores."""
@@ -53,23 +55,32 @@ def taken_turns(case: Case, seed: int, peers: list[Method], rounds: int, limit: 
         yield {"begins": peer.name}
         try:
             peer.prepare(case.small().problem(0))()
-            solvers = [*ours, (peer.name, peer.prepare(problem))]
-            done, used = 0, 0.0
-            while done < rounds and used < limit:
-                for event in _round(solvers, reference.value):  # the peer's comes last
-                    yield event
-                done, used = done + 1, used + event["seconds"]
-        except (MemoryError, RuntimeError, ValueError) as error:
+            solver = peer.prepare(problem)
+        except PEERS_FAULT as error:
             yield {"refuses": peer.name, "why": f"failed: {error}"}
-        else:
-            yield {"ends": peer.name}
+            continue
+        done, used, fault = 0, 0.0, ""
+        while done < rounds and used < limit and not fault:
+            yield from _round(ours, reference.value)  # what fails here is ours, and ends the measurement
+            try:
+                event = _run(peer.name, solver, reference.value)
+            except PEERS_FAULT as error:
+                fault = f"failed: {error}"
+            else:
+                yield event
+                done, used = done + 1, used + event["seconds"]
+        yield {"refuses": peer.name, "why": fault} if fault else {"ends": peer.name}
 
 
 def _round(solvers: list[tuple[str, Solver]], reference: np.ndarray) -> Iterator[Event]:
     for name, solver in solvers:
-        seconds, value = solver()
-        error = None if value is None else float(np.abs(value - reference).max())
-        yield {"method": name, "seconds": seconds, "error": error}
+        yield _run(name, solver, reference)
+
+
+def _run(name: str, solver: Solver, reference: np.ndarray) -> Event:
+    seconds, value = solver()
+    error = None if value is None else float(np.abs(value - reference).max())
+    return {"method": name, "seconds": seconds, "error": error}
 
 
 @contextmanager

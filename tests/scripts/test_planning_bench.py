@@ -8,7 +8,7 @@ import scipy.sparse as sp
 
 from rltk.agents.planning import solve
 from rltk.mdp import MDP
-from rltk.scripts.benchmarks import planning, planning_text
+from rltk.scripts.benchmarks import planning, planning_text, planning_turns
 from rltk.scripts.benchmarks.planning import Line, Result, chosen_cases, chosen_peers
 from rltk.scripts.benchmarks.planning_children import added_memory, turns
 from rltk.scripts.benchmarks.planning_huge import huge_mdp
@@ -202,6 +202,22 @@ def test_a_peer_out_of_time_runs_no_second_round():
     assert "left out" in rest[7]["why"]
 
 
+def test_a_fault_of_ours_is_not_the_peer_s(monkeypatch):
+    """Ours that fails beside a peer ends the measurement; a peer that fails in its second round is told as such."""
+    runs = iter([1.0, 2.0])
+
+    def tiring(problem):
+        return lambda: Timed(next(runs, None) or raises(), None)
+
+    events = list(taken_turns(SMALL["garnet"], 0, [Method("tiring", tiring)], rounds=5, limit=60.0))
+    assert [event["seconds"] for event in events if event.get("method") == "tiring"] == [2.0]
+    assert events[-1]["refuses"] == "tiring"
+    broken = Method("rltk, T alone", lambda problem: raises)
+    monkeypatch.setattr(planning_turns, "OURS", (broken,))
+    with pytest.raises(MemoryError):
+        list(taken_turns(SMALL["garnet"], 0, [Method("innocent", lambda problem: lambda: Timed(1.0, None))], 1, 60.0))
+
+
 def test_rounds_end_after_their_number():
     """Three rounds are three runs of each; without peers ours runs alone."""
     quick = Method("quick", lambda problem: lambda: Timed(1.0, None))
@@ -235,6 +251,7 @@ def test_a_peer_that_hangs_or_dies_takes_no_other_along():
     assert "ended with status" in dead["why"]
     assert slow == {"refuses": "sleeps", "why": "cut off after 2 s"}
     assert list(turns(["walks", "sleeps"], 2.0, CHILD))[-1] == slow
+    assert list(turns(["walks"], 5.0, CHILD + "os._exit(3)"))[-1] == {"ends": "walks"}  # all is told by then
 
 
 def test_ours_that_dies_is_an_error():

@@ -13,7 +13,7 @@ from rltk.agents.planning.choosing import Attempt, attempts
 from rltk.agents.planning.structure.ordering import goal_first
 from rltk.agents.planning.structure.patterns import find_patterns
 from rltk.agents.planning.structure.shape import goes_round, shape_of
-from rltk.errors import CriterionError
+from rltk.errors import CriterionError, SizeError
 from rltk.mdp import MDP
 
 OWN = np.arange(600)
@@ -186,6 +186,24 @@ def test_what_the_first_found_is_handed_on(monkeypatch):
     assert both.method == "gauss seidel, value iteration"
     assert both.converged
     assert both.sweeps < alone.sweeps
+
+
+def test_what_is_known_stays_where_the_next_does_not_fit(monkeypatch):
+    """A later planner that is refused for its size leaves the answer of the one before, and a note."""
+
+    def refused(*_):
+        raise SizeError("the rows would take 9 TiB")
+
+    monkeypatch.setattr(solving, "attempts", lambda *_: [Attempt("gauss-seidel", 5), Attempt("linear-programming")])
+    monkeypatch.setattr(solving.PLANNERS["linear-programming"], "_solve", refused)
+    found = solve(goal_grid(), 0.99)
+    assert found.method == "gauss seidel"
+    assert not found.converged
+    assert "9 TiB" in found.note
+    assert "linear programming was to go on" in found.note
+    sure = solve(goal_grid(), 0.99, method="policy-iteration")
+    assert np.all(found.lower <= sure.upper)
+    assert np.all(sure.lower <= found.upper)
 
 
 def test_a_world_without_cycles_is_told_from_one_with():
