@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
+from rltk.agents.planning.structure.predecessors import find_predecessors
 from rltk.mdp import jit
 from rltk.mdp.rows import Rows
 
@@ -47,33 +48,47 @@ def attract(rows: Rows, allowed: np.ndarray, targets: np.ndarray) -> tuple[np.nd
     """
     inside = np.ones(rows.n_states, dtype=bool)
     action = np.zeros(rows.n_states, dtype=np.int64)
+    against = find_predecessors(rows)
     while True:
         joined = targets & inside
-        _attract(rows.row_start, rows.next_state, rows.terminated, allowed, inside, joined, action)
+        arrays = rows.row_start, rows.next_state, rows.terminated, against.start, against.state
+        _attract(*arrays, allowed, inside, joined, action)
         if (joined == inside).all():
             return joined, action
         inside = joined
 
 
 @jit
-def _attract(row_start, next_state, terminated, allowed, inside, joined, action):
+def _attract(row_start, next_state, terminated, start, predecessors, allowed, inside, joined, action):
     n_states = inside.size
-    n_actions = (row_start.size - 1) // n_states
-    changed, forward = True, True
-    while changed:  # to and fro, so that a long corridor is one sweep and not a sweep a cell
-        changed = False
-        for k in range(n_states):
-            s = k if forward else n_states - 1 - k
-            if joined[s] or not inside[s]:
-                continue
-            for a in range(n_actions):
-                row = s * n_actions + a
-                if allowed[row] and _comes_nearer(row_start, next_state, terminated, inside, joined, row):
-                    joined[s] = True
-                    action[s] = a
-                    changed = True
-                    break
-        forward = not forward
+    queue, count = np.empty(n_states, dtype=np.int32), 0  # those who joined, whose predecessors are still to be asked
+    for s in range(n_states):
+        if joined[s] or (inside[s] and _joins(row_start, next_state, terminated, allowed, inside, joined, action, s)):
+            joined[s] = True
+            queue[count] = s
+            count += 1
+    head = 0
+    while head < count:
+        t = queue[head]
+        head += 1
+        for p in predecessors[start[t] : start[t + 1]]:
+            if inside[p] and not joined[p]:
+                joined[p] = _joins(row_start, next_state, terminated, allowed, inside, joined, action, p)
+                if joined[p]:
+                    queue[count] = p
+                    count += 1
+
+
+@jit
+def _joins(row_start, next_state, terminated, allowed, inside, joined, action, s):
+    """Whether an action of `s` comes nearer, which is then entered."""
+    n_actions = (row_start.size - 1) // inside.size
+    for a in range(n_actions):
+        row = s * n_actions + a
+        if allowed[row] and _comes_nearer(row_start, next_state, terminated, inside, joined, row):
+            action[s] = a
+            return True
+    return False
 
 
 @jit
