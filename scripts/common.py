@@ -7,7 +7,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from rltk.agents.tabular import LEARNERS, TabularLearner
+from rltk.agents.tabular import CONTROL, TabularLearner
 from rltk.envs.gridworld import shipped_maps
 from rltk.errors import ArgumentError, CheckpointError, UnknownNameError
 from rltk.runs import latest_checkpoint
@@ -18,10 +18,10 @@ _MAP = "world.map"
 def make_env(env: str, env_kwargs: dict[str, str] | None = None, render_mode: str | None = None) -> Any:
     """The environment `env` (an id, or a map's path, which makes a grid world of it).
 
-    env_kwargs: options as typed on a command line; "0.2", "true" and "[1, 2]" become what they look like.
+    env_kwargs: options as typed on a command line (`parsed_options`).
     Raises UnknownNameError for an unknown id, ArgumentError for an option that the environment does not take.
     """
-    options = {name: _parsed(text) for name, text in (env_kwargs or {}).items()}
+    options = parsed_options(env_kwargs or {})
     if is_map(env):
         env, options = "rltk/GridWorld-v0", {"map": env, **options}
     try:
@@ -32,6 +32,11 @@ def make_env(env: str, env_kwargs: dict[str, str] | None = None, render_mode: st
         raise ArgumentError(f"{env} can't be made: {error}") from error
     except TypeError as error:
         raise ArgumentError(f"{env} does not take these options, {options}: {error}") from error
+
+
+def parsed_options(typed: dict[str, str]) -> dict[str, Any]:
+    """Options as typed on a command line; "0.2", "true" and "[1, 2]" become what they look like."""
+    return {name: _parsed(text) for name, text in typed.items()}
 
 
 def is_map(env: str) -> bool:
@@ -63,9 +68,9 @@ def own_ids() -> list[str]:
 
 def learner_class(name: str) -> type[TabularLearner]:
     """The learner called `name`, or an UnknownNameError that lists them."""
-    if name not in LEARNERS:
-        raise UnknownNameError(f"no learner is called {name!r}; there are {', '.join(LEARNERS)}")
-    return LEARNERS[name]
+    if name not in CONTROL:
+        raise UnknownNameError(f"no learner is called {name!r}; there are {', '.join(CONTROL)}")
+    return CONTROL[name]
 
 
 def load_trained(folder: str, render_mode: str | None = None) -> tuple[TabularLearner, Any, dict[str, Any]]:

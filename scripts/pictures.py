@@ -85,7 +85,7 @@ def _draw_values(agent: Any, env: Any, mdp: MDP, path: Path) -> Path:
     states = np.arange(mdp.n_states)
     figure = value_map(
         env.unwrapped.scene(),
-        agent.q.max(axis=1),
+        agent.value,
         policy=agent.action_probabilities(states),
         title=f"What {agent.name} learnt",
         criterion=str(agent.criterion),

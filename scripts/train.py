@@ -4,12 +4,13 @@ import shlex
 import sys
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from rltk.agents.tabular import TabularLearner
 from rltk.errors import ArgumentError
 from rltk.evaluation import Evaluation, evaluate
 from rltk.runs import Progress, ProgressBar, Run, linear
-from rltk.scripts.common import env_of_run, is_map, keep_map, learner_class, make_env
+from rltk.scripts.common import env_of_run, is_map, keep_map, learner_class, make_env, parsed_options
 from rltk.scripts.pictures import draw_run
 from rltk.scripts.program import start
 
@@ -29,7 +30,9 @@ class Train:
     env_kwargs: dict[str, str] = field(default_factory=dict)
     """Options of the environment, as pairs: --env-kwargs slip 0.1 map my.map"""
     algo: str = "q-learning"
-    """Which learner."""
+    """Which learner: q-learning, sarsa, dyna-q, actor-critic ... (a wrong name lists them all)."""
+    algo_kwargs: dict[str, str] = field(default_factory=dict)
+    """Options of the learner's own, as pairs: --algo-kwargs n 8"""
     n_timesteps: int = 100_000
     """How many steps to learn for, in all (a resumed run's earlier steps count)."""
     seed: int = 0
@@ -41,7 +44,7 @@ class Train:
     alpha_end: float = 0.001
     """Step size at the end, reached along a straight line."""
     epsilon: float = 1.0
-    """Probability of exploring at the beginning."""
+    """Probability of exploring at the beginning (actor-critic and reinforce explore by their own policy)."""
     epsilon_end: float = 0.1
     """Probability of exploring at the end, reached along a straight line."""
     initial_value: float = 0.0
@@ -105,13 +108,19 @@ def _tell_ignored(config: Train) -> None:
 
 
 def _new_agent(config: Train, env: object) -> TabularLearner:
-    return learner_class(config.algo)(
+    learner = learner_class(config.algo)
+    options: dict[str, Any] = parsed_options(config.algo_kwargs)
+    if "epsilon" in learner.options():
+        options["epsilon"] = linear(config.epsilon, config.epsilon_end, config.n_timesteps)
+    elif (config.epsilon, config.epsilon_end) != (Train.epsilon, Train.epsilon_end):
+        raise ArgumentError(f"epsilon: {config.algo} explores by its own policy; leave --epsilon and --epsilon-end out")
+    return learner(
         env,
         gamma=config.gamma,
         alpha=linear(config.alpha, config.alpha_end, config.n_timesteps),
-        epsilon=linear(config.epsilon, config.epsilon_end, config.n_timesteps),
         initial_value=config.initial_value,
         seed=config.seed,
+        **options,
     )
 
 

@@ -6,16 +6,38 @@ import gymnasium as gym
 import numpy as np
 
 from rltk.errors import ArgumentError, SpaceError
+from rltk.mdp import model_of
 from rltk.runs import Schedule
 
 
-def checked_rate(name: str, rate: float | Schedule) -> float | Schedule:
-    """`rate` as a float in [0, 1] or a schedule, or an ArgumentError that names it."""
-    if callable(rate):
-        return rate
-    if isinstance(rate, bool) or not isinstance(rate, int | float | np.number) or not 0 <= rate <= 1:
-        raise ArgumentError(f"{name} is a number in [0, 1] or a schedule, a callable of the timestep; it is {rate!r}")
-    return float(rate)
+def checked_rate(name: str, rate: float | Schedule, highest: float = 1.0) -> float | Schedule:
+    """`rate` as a finite float in [0, highest] or a schedule, or an ArgumentError that names it."""
+    return rate if callable(rate) else checked_number(name, rate, highest, " or a schedule, a callable of the timestep")
+
+
+def checked_number(name: str, value: Any, highest: float = 1.0, otherwise: str = "") -> float:
+    """`value` as a finite float in [0, highest], or an ArgumentError that names it and what else would do."""
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not number or not 0 <= value <= highest or not np.isfinite(value):
+        within = f"a number in [0, {highest:g}]" if np.isfinite(highest) else "a number, at least 0"
+        raise ArgumentError(f"{name} is {within}{otherwise}; it is {value!r}")
+    return float(value)
+
+
+def checked_count(name: str, value: Any, least: int = 1) -> int:
+    """`value` as a whole number of at least `least`, or an ArgumentError that names it."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise ArgumentError(f"{name} is a whole number, at least {least}; it is {value!r}")
+    return int(value)
+
+
+def available_actions(env: Any, learner: str) -> np.ndarray:
+    """(S, A) bool: which actions can be taken at which observation; all where the environment does not say."""
+    check_spaces(env, learner)
+    shape = int(env.observation_space.n), int(env.action_space.n)
+    mdp = model_of(env)[0]
+    known = mdp is not None and mdp.available.shape == shape and observes_states(env, mdp.n_states)
+    return mdp.available if mdp is not None and known else np.ones(shape, dtype=bool)
 
 
 def observes_states(env: Any, n_states: int) -> bool:

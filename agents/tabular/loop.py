@@ -1,134 +1,257 @@
-"""The two loops that every tabular learner shares, around one update kernel.
+"""The two loops that every tabular learner shares, around three kernels.
 
-    choose an action -> step -> update -> (at an end) note the episode and reset
+    row = values(table, memory, state)       what behaviour is led by
+    action = choose(row, ...)                how (`exploration`)
+    step -> update(table, memory, ...) -> (at an end) note the episode and reset
 
 `compiled_loop` runs on an MDP's arrays, `gymnasium_loop` on any environment. Where the environment keeps the draw law
 (`rltk.mdp.sampling`) both draw the same words in the same order, so both leave the same table, bit for bit.
 
-A terminated step has no bootstrap; a truncated one has: its episode was cut short, the world went on.
+A method that looks ahead (SARSA) has its next action chosen before it updates, and that action is then taken; others
+choose from the updated table. A terminated step has no bootstrap; a truncated one has: its episode was cut short, the
+world went on.
 """
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from rltk.agents.tabular.behaviour import choose
-from rltk.errors import SpaceError
-from rltk.mdp import jit
+from rltk.agents.tabular.experience import Episode, Experience
+from rltk.mdp import jit, stream_of
 from rltk.mdp.sampling import draw, draw_start
+from rltk.mdp.streams import random
 
 
-@dataclass
-class Episode:
-    """The episode under way: where it stands and what it has collected."""
+class Kernels(NamedTuple):
+    """What a method and its behaviour are made of.
 
-    state: int = 0
-    steps: int = 0
-    reward: float = 0.0
-    seed: int = 0  # what its reset was seeded with, and what was done since: enough to replay it
-    actions: list[int] = field(default_factory=list)
+    update(table, memory, state, action, reward, next_state, next_action, terminated, over, alpha, gamma, behaviour,
+    stream) changes the table and the arrays of memory, a tuple, and returns the error, which is not finite where
+    learning must stop. next_action: -1 where none was chosen. over: whether the episode ends here, terminated or
+    truncated. behaviour: (rate, habits) of the exploration. stream: (6,) uint64, for the method's own draws.
+
+    values(table, memory, state): (A,), what behaviour is led by; compiled with `@jit(inline="always")`, since the loop
+    counts no references (`rltk.mdp.jit`).
+
+    begin(table, memory, state, stream), for a method that `looks_ahead` and does not begin episodes where the
+    environment does, in `state`: the (state, action) to begin with.
+    """
+
+    update: Callable[..., Any]
+    values: Callable[..., Any]
+    choose: Callable[..., Any]
+    looks_ahead: bool
+    begin: Callable[..., Any] | None = None
 
 
-@dataclass
-class Finished:
-    """The episodes that ended during a piece of learning, in order."""
+class Rates(NamedTuple):
+    """Of n coming steps: step sizes and behaviour's rates, (n,) each; and the discount."""
 
-    returns: list[float] = field(default_factory=list)
-    lengths: list[int] = field(default_factory=list)
-    fault: int = -1  # the step of the piece at which a value stopped being finite, or -1
+    alphas: np.ndarray
+    rates: np.ndarray
+    gamma: float
+
+
+class Words(NamedTuple):
+    """The streams that a piece of learning draws from, (6,) uint64 each."""
+
+    behaviour: np.ndarray
+    method: np.ndarray
+
+
+class Finished(NamedTuple):
+    """The n episodes that ended during a piece of learning, in order."""
+
+    returns: np.ndarray  # (n,) float64
+    lengths: np.ndarray  # (n,) int64
+    fault: int  # the step of the piece at which a value stopped being finite, or -1
+
+
+@jit(inline="always")
+def row_of_table(table, memory, state):
+    """The action values of `state` where the table holds them."""
+    return table[state]
 
 
 @cache
-def compiled_loop(update: Callable[..., Any]) -> Callable[..., Any]:
-    """A kernel that learns by `update` on an MDP's arrays; one is compiled for each update and kept on disk."""
+def decision(values: Callable[..., Any], choose: Callable[..., Any]) -> Callable[..., Any]:
+    """A kernel that decides on an action from one word of `stream` (6,) uint64."""
 
-    @jit
-    def loop(
-        tables,
-        q,
-        alphas,
-        epsilons,
-        gamma,
-        limit,
-        env_stream,
-        behaviour_stream,
-        episode,
-        reward_so_far,
-        returns,
-        lengths,
-    ):
-        """Learn for `alphas.size` steps. Returns (episodes ended, step of a fault or -1, reward of the open episode).
+    @jit(inline="always", _nrt=False)
+    def decide(table, memory, habits, state, rate, stream):
+        return np.int64(choose(values(table, memory, state), state, rate, habits, random(stream)))
 
-        `episode`: (2,) int64, state and steps of the episode under way, changed in place. `limit`: steps, 0 for none.
+    return decide
+
+
+@jit
+def as_reset(table, memory, state, stream):
+    """Begin where the environment does, with no action chosen."""
+    return state, np.int64(-1)
+
+
+@cache
+def compiled_loop(
+    update: Callable, values: Callable, choose: Callable, looks_ahead: bool, begin: Callable | None = None
+) -> Callable[..., Any]:
+    """A kernel that learns on an MDP's arrays; one is compiled for each method and behaviour, and kept on disk."""
+
+    decide, begin_with = decision(values, choose), begin or as_reset
+
+    @jit(_nrt=False)
+    def loop(tables, table, memory, habits, rates, limit, env_stream, words, episode, reward_so_far, returns, lengths):
+        """Learn for `rates.alphas.size` steps. Returns (episodes ended, step of a fault or -1, reward of the open one).
+
+        `episode`: (3,) int64, state, steps and chosen action of the episode under way, changed in place. `limit`:
+        steps, 0 for none.
         """
-        state, steps, total, ended = episode[0], episode[1], reward_so_far, 0
-        fault = -1
-        for i in range(alphas.size):
-            action = choose(q, state, epsilons[i], behaviour_stream)
+        state, steps, action = episode[0], episode[1], episode[2]
+        total, ended, fault = reward_so_far, 0, -1
+        if steps == 0 and action < 0:
+            state, action = begin_with(table, memory, state, words.method)
+        for i in range(rates.alphas.size):
+            if not looks_ahead or action < 0:
+                action = decide(table, memory, habits, state, rates.rates[i], words.behaviour)
             next_state, reward, terminated, _ = draw(tables, state, action, env_stream)
-            error = update(q, state, action, reward, next_state, terminated, alphas[i], gamma)
             steps += 1
+            over = terminated or steps == limit
+            next_action = np.int64(-1)
+            if looks_ahead and not terminated:
+                next_action = decide(table, memory, habits, next_state, rates.rates[i], words.behaviour)
+            error = update(
+                table,
+                memory,
+                state,
+                action,
+                reward,
+                next_state,
+                next_action,
+                terminated,
+                over,
+                rates.alphas[i],
+                rates.gamma,
+                (rates.rates[i], habits),
+                words.method,
+            )
             total += reward
-            state = next_state
+            state, action = next_state, next_action
             if not np.isfinite(error):
                 fault = i
                 break
-            if terminated or steps == limit:
+            if over:
                 returns[ended] = total
                 lengths[ended] = steps
                 ended += 1
-                state, steps, total = draw_start(tables, env_stream), 0, 0.0
-        episode[0], episode[1] = state, steps
+                steps, total = 0, 0.0
+                state, action = begin_with(table, memory, draw_start(tables, env_stream), words.method)
+        episode[0], episode[1], episode[2] = state, steps, action
         return ended, fault, total
 
     return loop
 
 
-def row_of(env: Any, observation: Any) -> int:
-    """The table's row for an observation; SpaceError where it is not in the space. A kernel would not look."""
-    space = env.observation_space
-    row = int(observation) - int(space.start)
-    if not 0 <= row < int(space.n):
-        raise SpaceError(
-            f"the environment observed {observation!r}, which is not in {space}; mend it or its observation_space"
-        )
-    return row
-
-
-def gymnasium_loop(
-    env: Any,
-    update: Callable[..., Any],
-    q: np.ndarray,
-    rates: tuple[np.ndarray, np.ndarray, float],
-    behaviour_stream: np.ndarray,
-    episode: Episode,
-    reset: Callable[[], int],
+def learn_compiled(
+    experience: Experience,
+    kernels: Kernels,
+    table: np.ndarray,
+    memory: tuple[np.ndarray, ...],
+    habits: tuple[np.ndarray, ...],
+    rates: Rates,
+    words: Words,
 ) -> Finished:
-    """The same on any environment with discrete observations; `reset` starts its next episode and gives the state.
+    """Learn for so many steps as there are rates, on the arrays of the environment's MDP."""
+    episode, mdp = experience.return_to(), experience.mdp
+    assert mdp is not None
+    env_stream = stream_of(experience.env.unwrapped.np_random)
+    counters = np.array([episode.state, episode.steps, episode.action], dtype=np.int64)
+    returns, lengths = np.empty(rates.alphas.size), np.empty(rates.alphas.size, dtype=np.int64)
+    ended, fault, episode.reward = compiled_loop(*kernels)(
+        mdp.tables,
+        table,
+        memory,
+        habits,
+        rates,
+        experience.time_limit or 0,
+        env_stream,
+        words,
+        counters,
+        episode.reward,
+        returns,
+        lengths,
+    )
+    episode.state, episode.steps, episode.action = (int(number) for number in counters)
+    experience.place({"state": counters[0], "elapsed": counters[1], "stream": env_stream})
+    return Finished(returns[:ended], lengths[:ended], int(fault))
 
-    `rates`: (alphas (n,), epsilons (n,), gamma); learns for n steps.
-    """
-    first_action = int(env.action_space.start)
-    alphas, epsilons, gamma = rates
-    finished = Finished()
-    for i in range(alphas.size):
-        action = choose(q, episode.state, epsilons[i], behaviour_stream)
-        observation, reward, terminated, truncated, _ = env.step(action + first_action)
-        next_state = row_of(env, observation)
-        error = update(q, episode.state, action, float(reward), next_state, bool(terminated), alphas[i], gamma)
-        episode.actions.append(action)
-        episode.steps += 1
-        episode.reward += float(reward)
-        episode.state = next_state
-        if not np.isfinite(error):
-            finished.fault = i
+
+def learn_by_stepping(
+    experience: Experience,
+    kernels: Kernels,
+    table: np.ndarray,
+    memory: tuple[np.ndarray, ...],
+    habits: tuple[np.ndarray, ...],
+    rates: Rates,
+    words: Words,
+) -> Finished:
+    """The same by calling `step`, on any environment with discrete observations."""
+    episode, env = experience.return_to(), experience.env
+    step, first_action, row_of = env.step, int(env.action_space.start), experience.row_of
+    update, decide, looks_ahead = kernels.update, decision(kernels.values, kernels.choose), kernels.looks_ahead
+    state, steps, total, action, seed = episode.state, episode.steps, episode.reward, episode.action, episode.seed
+    actions, taken = episode.actions, []
+    returns, lengths, fault = [], [], -1
+    if kernels.begin is not None and steps == 0 and action < 0:
+        state, action = begin_elsewhere(experience, kernels.begin, table, memory, state, words.method)
+    for i, (alpha, rate) in enumerate(zip(rates.alphas.tolist(), rates.rates.tolist(), strict=True)):
+        if not looks_ahead or action < 0:
+            action = decide(table, memory, habits, state, rate, words.behaviour)
+        observation, reward, terminated, truncated, _ = step(action + first_action)
+        next_state, reward, terminated = row_of(observation), float(reward), bool(terminated)
+        steps += 1
+        over = terminated or bool(truncated)
+        next_action = -1
+        if looks_ahead and not terminated:
+            next_action = decide(table, memory, habits, next_state, rate, words.behaviour)
+        error = update(
+            table,
+            memory,
+            state,
+            action,
+            reward,
+            next_state,
+            next_action,
+            terminated,
+            over,
+            alpha,
+            rates.gamma,
+            (rate, habits),
+            words.method,
+        )
+        total += reward
+        taken.append(action)
+        state, action = next_state, next_action
+        if not math.isfinite(error):
+            fault = i
             break
-        if terminated or truncated:
-            finished.returns.append(episode.reward)
-            finished.lengths.append(episode.steps)
-            episode.steps, episode.reward, episode.actions = 0, 0.0, []
-            episode.state = reset()
-    return finished
+        if over:
+            returns.append(total)
+            lengths.append(steps)
+            actions, taken = [], []
+            (state, seed), steps, total, action = experience.reset(), 0, 0.0, -1
+            if kernels.begin is not None:
+                state, action = begin_elsewhere(experience, kernels.begin, table, memory, state, words.method)
+    actions.extend(taken)
+    experience.episode = Episode(state, steps, total, action, seed, actions)
+    return Finished(np.array(returns), np.array(lengths, dtype=np.int64), fault)
+
+
+def begin_elsewhere(
+    experience: Experience, begin: Callable[..., Any], table: np.ndarray, memory: Any, state: int, stream: np.ndarray
+) -> tuple[int, int]:
+    """(state, action) that `begin` chooses for an episode that was reset to `state`; the environment is put there."""
+    state, action = begin(table, memory, state, stream)
+    experience.place({**experience.env.unwrapped.get_state(), "state": np.array(state)})
+    return state, action

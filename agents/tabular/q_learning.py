@@ -7,12 +7,15 @@ A terminated transition has no bootstrap term.
 Source: Watkins (1989); Sutton and Barto (2018), section 6.5, equation 6.8.
 """
 
-from rltk.agents.tabular.learner import TabularLearner
+from rltk.agents.tabular.control import ControlLearner
+from rltk.agents.tabular.exploration import highest_of
 from rltk.mdp import jit
 
 
 @jit
-def q_learning_update(q, state, action, reward, next_state, terminated, alpha, gamma):
+def q_learning_update(
+    q, memory, state, action, reward, next_state, next_action, terminated, over, alpha, gamma, behaviour, stream
+):
     """Move `q[state, action]` one step towards its target, in place, and return the TD error.
 
     q: (S, A) float64, -inf where an action is not available. A truncated transition is passed as not terminated: it
@@ -20,18 +23,14 @@ def q_learning_update(q, state, action, reward, next_state, terminated, alpha, g
     """
     target = reward
     if not terminated:
-        best = q[next_state, 0]
-        for b in range(1, q.shape[1]):
-            if q[next_state, b] > best:
-                best = q[next_state, b]
-        target += gamma * best
+        target += gamma * highest_of(q[next_state])
     error = target - q[state, action]
     q[state, action] += alpha * error
     return error
 
 
-class QLearning(TabularLearner):
-    """Learn optimal action values with the update above. `TabularLearner` owns the loop and the options."""
+class QLearning(ControlLearner):
+    """Learn optimal action values with the update above. `ControlLearner` owns the options."""
 
     name = "q-learning"
     update = staticmethod(q_learning_update)

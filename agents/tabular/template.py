@@ -4,9 +4,8 @@ The one here is SARSA's expected form under the epsilon-greedy policy's limit, a
 
     Q(s, a) <- Q(s, a) + alpha * [ r + gamma * ((1 - w) max_b Q(s', b) + w mean_b Q(s', b)) - Q(s, a) ],    w = 0.05
 
-An update kernel takes (q, state, action, reward, next_state, terminated, alpha, gamma), changes `q` in place, and
-returns the TD error. The loops, exploration, schedules, checkpoints, `predict` and exact evaluation come from
-`TabularLearner`:
+An update kernel takes what `rltk.agents.tabular.loop.Kernels` lists, changes `q` in place, and returns the TD error.
+The loops, exploration, schedules, checkpoints, `predict` and exact evaluation come from `ControlLearner`:
 
     import gymnasium as gym, rltk
     from my_learner import Softened
@@ -20,14 +19,16 @@ A kernel may call other kernels and NumPy; it must not touch Python objects (num
 
 import numpy as np
 
-from rltk.agents.tabular.learner import TabularLearner
+from rltk.agents.tabular.control import ControlLearner
 from rltk.mdp import jit
 
 WEIGHT = 0.05
 
 
 @jit
-def softened_update(q, state, action, reward, next_state, terminated, alpha, gamma):
+def softened_update(
+    q, memory, state, action, reward, next_state, next_action, terminated, over, alpha, gamma, behaviour, stream
+):
     """Move `q[state, action]` one step towards its target, in place, and return the TD error."""
     target = reward
     if not terminated:
@@ -43,7 +44,7 @@ def softened_update(q, state, action, reward, next_state, terminated, alpha, gam
     return error
 
 
-class Softened(TabularLearner):
+class Softened(ControlLearner):
     """Q-learning with a softened maximum."""
 
     name = "softened"

@@ -1,9 +1,10 @@
 """Grading agents: exactly where T and R are known, by sampling elsewhere; where they lose; statistics of runs."""
 
 from rltk.evaluation import statistics
+from rltk.evaluation.curves import regret_curves, suboptimality_curves
 from rltk.evaluation.explaining import explain
 from rltk.evaluation.explanation import Explanation
 from rltk.evaluation.grading import evaluate
 from rltk.evaluation.result import Evaluation
 
-__all__ = ["Evaluation", "Explanation", "evaluate", "explain", "statistics"]
+__all__ = ["Evaluation", "Explanation", "evaluate", "explain", "regret_curves", "statistics", "suboptimality_curves"]

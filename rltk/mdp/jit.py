@@ -6,7 +6,9 @@ new folder, and the key of a kernel made in a closure is the names of what it cl
 the next process.
 
 Settings that every kernel shares: IEEE arithmetic in the order written (no fastmath: the same seed must give the same
-bits) and NumPy's division by zero. The folder is `$RLTK_CACHE_DIR`, else `$XDG_CACHE_HOME/rltk`, else `~/.cache/rltk`.
+bits) and NumPy's division by zero. A kernel that makes no arrays can be told to count no references to those it is
+given, `@jit(_nrt=False)`; in a loop that steps through a world the counting costs more than all the rest. The folder is
+`$RLTK_CACHE_DIR`, else `$XDG_CACHE_HOME/rltk`, else `~/.cache/rltk`.
 """
 
 import hashlib
@@ -29,7 +31,9 @@ def jit(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     """Compile `function` with numba and keep the machine code on disk. Use as `@jit` or `@jit(parallel=True)`."""
     if function is None:
         return lambda f: jit(f, **options)
-    dispatcher = numba.njit(error_model="numpy", **options)(function)
+    # Said outright, since a kernel that is called would otherwise take it over from its caller.
+    counts_references = options.pop("_nrt", True)
+    dispatcher = numba.njit(error_model="numpy", _nrt=counts_references, **options)(function)
     folder = _cache_folder(Path(function.__code__.co_filename).resolve())
     if folder is not None:
         # numba reads its cache folder from its configuration when a cache is made, and only then.

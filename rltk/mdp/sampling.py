@@ -38,7 +38,7 @@ class MoveTables(NamedTuple):
     """What a kernel needs to sample the compact form."""
 
     moves: np.ndarray
-    noise: np.ndarray
+    cumulative: np.ndarray  # (A, M) float64: sums of the noise; inf from the last move that can happen on
     reward: np.ndarray
     reward_by_move: bool
     terminated: np.ndarray
@@ -63,8 +63,14 @@ def tables_of(form: Rows | Moves, start: np.ndarray) -> Tables:
         return RowTables(*_frozen(*tables, form.terminated, success, *starts))
     success = np.zeros(0, dtype=bool) if form.success is None else form.success
     reward, reward_by_move, terminated, terminated_by_move = form.flat
-    arrays: Any = (form.moves, form.noise, reward, reward_by_move, terminated, terminated_by_move)
+    arrays: Any = (form.moves, _cumulative(form.noise), reward, reward_by_move, terminated, terminated_by_move)
     return MoveTables(*_frozen(*arrays, success.reshape(-1), success.ndim == 2, *starts))
+
+
+def _cumulative(noise: np.ndarray) -> np.ndarray:
+    """(A, M): sums from left to right; inf from the last possible move on, which takes what rounding leaves over."""
+    others_follow = np.cumsum(noise[:, ::-1] > 0, axis=1)[:, ::-1] - (noise > 0) > 0
+    return np.where(others_follow, np.cumsum(noise, axis=1), np.inf)
 
 
 def _frozen(*values: Any) -> tuple[Any, ...]:
@@ -110,12 +116,8 @@ def _draw_move(tables, state, action, stream):
     u = random(stream)
     n_moves = tables.moves.shape[1]
     m = 0
-    total = tables.noise[action, 0]
-    while u >= total and m < n_moves - 1:
-        m += 1
-        total += tables.noise[action, m]
-    while tables.noise[action, m] == 0.0:  # what rounding left over belongs to the last move that can happen
-        m -= 1
+    for k in range(n_moves):  # no early end: where chance decides, a processor guesses wrong, which costs more
+        m += u >= tables.cumulative[action, k]
     if not tables.terminated_by_move and tables.terminated[state]:
         return np.int64(state), 0.0, True, False
     t = np.int64(tables.moves[state, m])

@@ -161,7 +161,7 @@ def test_watch_opens_a_window(tmp_path, monkeypatch):
 
 def final_table(folder) -> np.ndarray:
     """The table in the newest checkpoint of a run."""
-    return latest_checkpoint(folder / "checkpoints").state["agent"]["agent"]["q"]
+    return latest_checkpoint(folder / "checkpoints").state["agent"]["agent"]["table"]
 
 
 def test_a_map_given_as_an_option_is_kept_too(tmp_path, capsys):
@@ -328,3 +328,35 @@ def test_the_readme_tells_the_truth(tmp_path, monkeypatch):
     done = subprocess.run([sys.executable, "-c", lines], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "suboptimality" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("algo", "own"),
+    [("actor-critic", []), ("reinforce", ["beta", "0.2"]), ("n-step-sarsa", ["n", "8"]), ("dyna-q", [])],
+)
+def test_every_kind_of_learner_trains_and_is_graded(tmp_path, capsys, algo, own):
+    """One with a policy of its own, which takes no epsilon, and one with options of its own: trained, drawn, loaded."""
+    options = ["--algo-kwargs", *own] if own else []
+    (folder,) = train(tmp_path, "--algo", algo, *options)
+    assert algo in folder.name
+    assert (folder / "value_map.png").exists()
+    saved = latest_checkpoint(folder / "checkpoints").state["agent"]["config"]
+    assert all(str(saved[name]) == value for name, value in zip(own[::2], own[1::2], strict=True))
+    assert main(["evaluate", "--run", str(folder)]) == 0
+    assert "exact" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (["--algo", "actor-critic", "--epsilon", "0.2"], "explores by its own policy"),
+        (["--algo", "n-step-sarsa", "--algo-kwargs", "n", "0"], "n is a whole number"),
+        (["--algo-kwargs", "n", "8"], "no option 'n'"),
+        (["--algo", "td"], "no learner is called"),
+    ],
+)
+def test_options_that_a_learner_does_not_take_are_refused(tmp_path, capsys, more, says):
+    """By name, before a folder is made."""
+    assert main(["train", "--root", str(tmp_path), *FAST, *more]) == 2
+    assert says in " ".join(capsys.readouterr().err.split())
+    assert not list(tmp_path.iterdir())

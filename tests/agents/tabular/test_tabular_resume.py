@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import rltk
-from rltk.agents.tabular import LEARNERS, QLearning
+from rltk.agents.tabular import LEARNERS, NStepSARSA, QLearning, TDLambda
 from rltk.agents.tabular import template as template_module
 from rltk.errors import CheckpointError
 from rltk.runs import Run, exponential, linear
@@ -29,13 +29,16 @@ every_road = pytest.mark.parametrize("road", ROADS)
 
 def made(road, learner=QLearning, **options):
     name, backend = ROADS[road]
-    return learner(gym.make(name), seed=4, backend=backend, **{**RATES, **options})
+    rates = {name: rate for name, rate in RATES.items() if name in learner.options()}
+    return learner(gym.make(name), seed=4, backend=backend, **{**rates, **options})
 
 
 @every_road
 @pytest.mark.parametrize("learner", LEARNERS.values(), ids=LEARNERS)
 def test_saved_in_the_middle_of_an_episode_it_goes_on_with_the_same_bits(road, learner, tmp_path):
     """`save`, `load` on a fresh environment, learn on: as if nothing had happened, schedules and counters included."""
+    if learner.begin is not None and road.startswith("foreign"):
+        pytest.skip("it begins episodes in states of its own choice")
     whole = made(road, learner).learn(3777)
     first = made(road, learner).learn(1234)
     steps = first.state()["episode"]["steps"]
@@ -47,25 +50,28 @@ def test_saved_in_the_middle_of_an_episode_it_goes_on_with_the_same_bits(road, l
 
     assert second.timestep == first.timestep
     second.learn(3777 - first.timestep)
-    assert second.q.tobytes() == whole.q.tobytes()
+    assert second.table.tobytes() == whole.table.tobytes()
+    assert second.config() == whole.config()
     assert second.episodes == whole.episodes
     assert second.state()["recent_returns"].tolist() == whole.state()["recent_returns"].tolist()
 
 
+@pytest.mark.parametrize("learner", LEARNERS.values(), ids=LEARNERS)
 @pytest.mark.parametrize(("road", "other"), [("compiled", "gymnasium"), ("gymnasium", "compiled")])
-def test_restored_on_the_other_loop_it_goes_on_with_the_same_bits(road, other):
+def test_restored_on_the_other_loop_it_goes_on_with_the_same_bits(learner, road, other):
     """What the compiled loop saved, the plain loop goes on with, and the other way round."""
-    state = made(road).learn(1000).state()
-    second = made(other).restore(state).learn(1000)
+    state = made(road, learner).learn(1000).state()
+    second = made(other, learner).restore(state).learn(1000)
 
-    assert second.q.tobytes() == made(road).learn(2000).q.tobytes()
+    assert second.table.tobytes() == made(road, learner).learn(2000).table.tobytes()
 
 
 @every_road
-def test_whoever_used_the_environment_meanwhile_changes_nothing(road):
+@pytest.mark.parametrize("learner", [QLearning, NStepSARSA, TDLambda])
+def test_whoever_used_the_environment_meanwhile_changes_nothing(road, learner):
     """Sampling, resetting and stepping the learner's own environment between two calls, or in a callback, leaves the
     same table (found in review for environments that can't be captured: the open episode went astray)."""
-    whole = made(road).learn(2000)
+    whole = made(road, learner).learn(2000)
 
     def meddle(agent):
         agent.env.reset(seed=99)
@@ -73,14 +79,14 @@ def test_whoever_used_the_environment_meanwhile_changes_nothing(road):
             agent.env.step(agent.env.action_space.sample())
             agent.env.reset()
 
-    between, within = made(road), made(road)
+    between, within = made(road, learner), made(road, learner)
     between.learn(700)
     meddle(between)
     between.learn(1300)
     within.learn(2000, lambda progress: meddle(progress.agent), callback_every=300)
 
-    assert between.q.tobytes() == whole.q.tobytes()
-    assert within.q.tobytes() == whole.q.tobytes()
+    assert between.table.tobytes() == whole.table.tobytes()
+    assert within.table.tobytes() == whole.table.tobytes()
 
 
 def test_sampling_the_learner_s_environment_in_a_callback_changes_nothing():
@@ -122,13 +128,13 @@ def test_an_environment_that_does_not_repeat_itself_is_refused():
 CHILD = """
 import sys
 import gymnasium as gym
-from rltk.agents.tabular import QLearning
+from rltk.agents.tabular import LEARNERS
 from rltk.runs import Run, exponential, linear
 
 folder, name, backend, target, every = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5])
 run = Run.resume(folder)
-agent = QLearning(gym.make(name), seed=run.seed, backend=backend,
-                  alpha=linear(0.5, 0.01, 4000), epsilon=exponential(1.0, 0.05, 3000))
+agent = LEARNERS[run.algorithm](gym.make(name), seed=run.seed, backend=backend,
+                                alpha=linear(0.5, 0.01, 4000), epsilon=exponential(1.0, 0.05, 3000))
 if run.state is not None:
     agent.restore(run.state["agent"])
 print("started", agent.timestep, flush=True)
@@ -141,14 +147,15 @@ run.finish()
 """
 
 
+@pytest.mark.parametrize("algorithm", ["q-learning", "dyna-q", "monte-carlo-control"])
 @pytest.mark.parametrize("road", ["compiled", "foreign, replayed"])
-def test_killed_at_random_moments_and_resumed_it_ends_with_the_same_bits(road, tmp_path):
+def test_killed_at_random_moments_and_resumed_it_ends_with_the_same_bits(road, algorithm, tmp_path):
     """SIGKILL, three times, wherever it strikes (in learning, in a checkpoint), then `Run.resume`: table, counters and
     logged metrics of the run that nobody killed."""
     name, backend = ROADS[road]
     target, every = 40_000, 317
-    moments = random.Random(road)
-    run = Run.start(tmp_path, env=name, algorithm="q-learning", seed=4, name="killed", tensorboard=False)
+    moments = random.Random(road + algorithm)
+    run = Run.start(tmp_path, env=name, algorithm=algorithm, seed=4, name="killed", tensorboard=False)
     run.finish()
     arguments = [sys.executable, "-c", CHILD, str(run.folder), name, backend, str(target), str(every)]
     kills = 0
@@ -161,14 +168,14 @@ def test_killed_at_random_moments_and_resumed_it_ends_with_the_same_bits(road, t
         kills += child.returncode == -signal.SIGKILL
     assert kills >= 1
     subprocess.run(arguments, check=True, capture_output=True)
-    whole = QLearning(
+    whole = LEARNERS[algorithm](
         gym.make(name), seed=4, backend=backend, alpha=linear(0.5, 0.01, 4000), epsilon=exponential(1.0, 0.05, 3000)
     ).learn(target)
     with Run.resume(run.folder) as ended:
         state = ended.state["agent"]
         logged = [line["rollout/ep_rew_mean"] for line in ended.metrics() if "rollout/ep_rew_mean" in line]
 
-    assert np.asarray(state["q"]).tobytes() == whole.q.tobytes()
+    assert np.asarray(state["table"]).tobytes() == whole.q.tobytes()
     assert (state["timestep"], state["episodes"]) == (whole.timestep, whole.episodes)
     assert len(logged) == -(-target // every)  # each step once
     assert state["recent_returns"].tolist() == whole.state()["recent_returns"].tolist()
@@ -178,12 +185,13 @@ USER = """
 import sys
 import gymnasium as gym
 import rltk
-from rltk.agents.tabular.loop import compiled_loop
+from rltk.agents.tabular.exploration import epsilon_greedy
+from rltk.agents.tabular.loop import compiled_loop, row_of_table
 from my_learner import Softened, softened_update
 
 env = gym.make("rltk/FourRooms-v0")
 agent = Softened(env, gamma=0.99, alpha=0.5, epsilon=0.3, seed=0).learn(200_000)
-stats = compiled_loop(softened_update).stats
+stats = compiled_loop(softened_update, row_of_table, epsilon_greedy, False, None).stats
 print(agent.backend, sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
 print(rltk.evaluate(agent, env).normalised_suboptimality, agent.q.sum())
 """
@@ -195,7 +203,8 @@ def test_a_copied_template_trains_and_is_compiled_once(tmp_path):
     since the loop closes over the kernel, and the constant was no part of its key)."""
     copy = tmp_path / "my_learner.py"
     copy.write_text(Path(template_module.__file__).read_text())
-    environment = {**os.environ, "RLTK_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(tmp_path)}
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "RLTK_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": path}
 
     def train():
         done = subprocess.run(
@@ -213,3 +222,10 @@ def test_a_copied_template_trains_and_is_compiled_once(tmp_path):
     assert text.count("WEIGHT = 0.05") == 1
     copy.write_text(text.replace("WEIGHT = 0.05", "WEIGHT = 0.5"))
     assert train()[4] != total
+
+
+def test_the_state_of_other_options_is_refused():
+    """Arrays of another n would be taken for this one's: the option is named."""
+    state = NStepSARSA(gym.make("rltk/FrozenLake-v0"), n=3).learn(100).state()
+    with pytest.raises(CheckpointError, match="n=3, this one has 4"):
+        NStepSARSA(gym.make("rltk/FrozenLake-v0")).restore(state)

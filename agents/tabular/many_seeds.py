@@ -1,0 +1,314 @@
+"""Many seeds at once: the same learner from many seeds, and its table at checkpoints on the way.
+
+One run of a learner says little (Patterson, Neumann, White and White 2024, "Empirical design in reinforcement
+learning"). Here a kernel learns from one seed after the other, threads take the seeds between them, and nothing but
+their tables is kept. Each is bit for bit what one learner with that seed has learnt by then.
+
+Where the compiled loop can't be used (`TabularLearner`, backend), learners are made and taught one by one: the same
+tables, only slower.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from gymnasium.utils import seeding
+
+from rltk.agents.tabular.checks import checked_count
+from rltk.agents.tabular.exploration import Counts
+from rltk.agents.tabular.learner import TabularLearner
+from rltk.agents.tabular.loop import Kernels, Rates, Words, compiled_loop
+from rltk.errors import ArgumentError, LearningError
+from rltk.mdp import jit, stream_of
+from rltk.mdp.sampling import draw_start
+from rltk.mdp.threads import available_cores, checked_threads
+from rltk.mdp.validation import refuse_size
+from rltk.runs import ProgressBar, Streams
+
+_MOST_CHUNKS, _LARGEST_CHUNK = 64, 64  # of seeds: few enough to be cheap, small enough to share and to be watched
+_MEND = "Take fewer seeds or checkpoints"
+
+
+@dataclass(frozen=True, eq=False)
+class ManySeeds:
+    """What N seeds had learnt at K checkpoints.
+
+    tables: (N, K, ...) float64, each as the learner's own. timesteps: (K,) int64, of the checkpoints. episodes: (N, K)
+    int64, those ended by then. rewards: (N, K) float64, the sum of all rewards by then. seeds: N of them. agent: a
+    learner of the first seed that has learnt nothing, for its settings.
+    """
+
+    tables: np.ndarray
+    timesteps: np.ndarray
+    episodes: np.ndarray
+    rewards: np.ndarray
+    seeds: tuple[int, ...]
+    agent: TabularLearner
+
+    def greedy(self) -> np.ndarray:
+        """(N, K, S) int64: the action that each table takes at each observation when it is done learning."""
+        actions = [policy.argmax(axis=-1) for policy in self._policies(True)]
+        return np.stack(actions).reshape(*self.tables.shape[:2], -1)
+
+    def behaviour(self) -> np.ndarray:
+        """(N, K, S, A) float64: the policy that each table is followed by while it learns, at its rate then.
+
+        ArgumentError where that depends on more than the table, SizeError where all of them do not fit.
+        """
+        if isinstance(self.agent.habits, Counts):
+            raise ArgumentError(f"{self.agent.exploration.name} behaves by its counts, too, which tables do not hold")
+        shape = (*self.tables.shape[:2], self.agent.n_states, self.agent.n_actions)
+        refuse_size("the behaviour policies", 8.0 * np.prod(shape, dtype=float), _MEND)
+        return np.stack(list(self._policies(False))).reshape(shape)
+
+    def _policies(self, deterministic: bool) -> Iterator[np.ndarray]:
+        """Of each seed and checkpoint, (S, A)."""
+        agent, own = self.agent, (self.agent.table.copy(), self.agent.timestep)
+        observations = int(agent.env.observation_space.start) + np.arange(agent.n_states)
+        try:
+            for tables in self.tables:
+                for table, timestep in zip(tables, self.timesteps.tolist(), strict=True):
+                    agent.table[:], agent.timestep = table, timestep
+                    yield agent.action_probabilities(observations, deterministic=deterministic)
+        finally:
+            agent.table[:], agent.timestep = own
+
+
+def learn_many(
+    learner: type[TabularLearner],
+    env: Any,
+    total_timesteps: int,
+    *,
+    seeds: int | Iterable[int] = 100,
+    checkpoints: int | Iterable[int] = 20,
+    threads: int | None = None,
+    progress_bar: bool = False,
+    **options: Any,
+) -> ManySeeds:
+    """Let `learner(env, seed=seed, **options)` learn for `total_timesteps` from each of `seeds`.
+
+        many = learn_many(QLearning, env, 50_000, seeds=1000, gamma=0.99, epsilon=0.1)
+        loss = suboptimality_curves(many.greedy(), env, many.agent.criterion)        # rltk.evaluation.curves
+
+    seeds: so many, from 0 on, or which. checkpoints: so many, evenly spaced, the last at the end; or rising timesteps.
+    threads: None for all cores; the tables are the same by any number. options: the learner's.
+
+    Raises SizeError, before anything is learnt, where the tables would not fit, ArgumentError for what can't be used,
+    and LearningError, naming seed and step, where a value stops being finite.
+    """
+    if not (isinstance(learner, type) and issubclass(learner, TabularLearner)):
+        raise ArgumentError(f"learner: a class of learners, such as QLearning, was expected; found {learner!r}")
+    if "seed" in options:
+        raise ArgumentError(f"seed: learn_many takes seeds=, one or several; found seed={options['seed']!r}")
+    total, threads = checked_count("total_timesteps", total_timesteps), checked_threads(threads) or available_cores()
+    numbers, timesteps = _checked_seeds(seeds), _checked_checkpoints(checkpoints, total)
+    agent = learner(env, seed=numbers[0], **options)
+    _refuse_size(agent, len(numbers), timesteps, threads)
+    shape = len(numbers), timesteps.size
+    many = ManySeeds(
+        tables=np.empty((*shape, *agent.table.shape)),
+        timesteps=timesteps,
+        episodes=np.zeros(shape, dtype=np.int64),
+        rewards=np.zeros(shape),
+        seeds=numbers,
+        agent=agent,
+    )
+    bar = ProgressBar(len(numbers) * total, f"{agent.name}, {len(numbers):,} seeds") if progress_bar else None
+    progress = _in_chunks(many, threads) if _compiles(agent) else _one_by_one(many, learner, options)
+    try:
+        for done in progress:
+            if bar is not None:
+                bar.update(done * total)
+    finally:
+        if bar is not None:
+            bar.close()
+    return many
+
+
+def _compiles(agent: TabularLearner) -> bool:
+    """Whether the kernel below does all that the learner does: not where it does more than its update."""
+    own = type(agent)
+    alike = own._learn_piece is TabularLearner._learn_piece and own.learn is TabularLearner.learn
+    return alike and agent.backend == "compiled"
+
+
+def _one_by_one(many: ManySeeds, learner: type[TabularLearner], options: dict[str, Any]) -> Iterator[int]:
+    """Fill `many` with one learner after the other; yields how many seeds are done."""
+    for i, seed in enumerate(many.seeds):
+        agent = learner(many.agent.env, seed=seed, **options)
+        for k, timestep in enumerate(many.timesteps.tolist()):
+            try:
+                if timestep > agent.timestep:
+                    agent.learn(timestep - agent.timestep)
+            except LearningError as error:
+                raise LearningError(f"seed {seed}: {error}") from None
+            many.tables[i, k], many.episodes[i, k] = agent.table, agent.episodes
+        yield i + 1
+
+
+def _in_chunks(many: ManySeeds, threads: int) -> Iterator[int]:
+    """Fill `many` chunk by chunk, by so many threads; yields how many seeds are done."""
+    agent, total = many.agent, int(many.timesteps[-1])
+    rates = Rates(
+        agent._rates("alpha", agent.alpha, total, 1.0),
+        agent._rates(agent.exploration.rate_name, agent.exploration.rate, total, agent.exploration.highest),
+        agent.gamma,
+    )
+    agent._reserve(_room(agent, total))
+    kernels = Kernels(agent._update(), agent.values, agent.exploration.choose, agent.looks_ahead, type(agent).begin)
+    run = many_loop(kernels, len(agent.memory), len(agent.habits))
+    size = _chunk_size(len(many.seeds))
+
+    def learn(begin: int) -> int:
+        seeds, mine = many.seeds[begin : begin + size], slice(begin, begin + size)
+        tables = many.tables[mine], many.episodes[mine], many.timesteps
+        own = (_copies(arrays, len(seeds)) for arrays in ((agent.table,), agent.memory, agent.habits))
+        fault, step = run(agent.mdp.tables, *own, rates, agent.experience.time_limit or 0, _words(seeds), *tables)
+        if fault >= 0:
+            raise LearningError(
+                f"seed {seeds[fault]}: {type(agent).__name__}: the update of step {step + 1} is not finite (NaN or "
+                "infinity). The reward or the table overflowed: look at the rewards near that step, or lower alpha"
+            )
+        return begin + len(seeds)
+
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="rltk-seeds")
+    try:
+        yield from pool.map(learn, range(0, len(many.seeds), size))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@cache
+def many_loop(kernels: Kernels, n_memory: int, n_habits: int) -> Callable[..., Any]:
+    """A kernel that learns from several seeds, one after the other, around `compiled_loop`.
+
+    n_memory, n_habits: how many arrays these hold.
+    """
+
+    loop = compiled_loop(*kernels)
+    memory_of, habits_of = _one_of(n_memory), _one_of(n_habits)
+
+    @jit(nogil=True)
+    def run(mdp_tables, tables, memories, habits, rates, limit, words, out, episodes, timesteps):
+        """Fill `out` (n, K, ...) and `episodes` (n, K). Returns (place of the seed at fault, its step), -1 if none.
+
+        tables, memories, habits: tuples of arrays whose first axis is the seed's, n of them. words: (n, 3, 6) uint64,
+        the streams of the environment, the behaviour and the method.
+        """
+        longest, done = 1, 0
+        for k in range(timesteps.size):
+            longest, done = max(longest, timesteps[k] - done), timesteps[k]
+        returns, lengths = np.empty(longest), np.empty(longest, dtype=np.int64)
+        for i in range(out.shape[0]):
+            table, streams = tables[0][i], Words(words[i, 1], words[i, 2])
+            memory, habit = memory_of(memories, i), habits_of(habits, i)
+            episode = np.array([draw_start(mdp_tables, words[i, 0]), 0, -1])
+            reward, finished, done = 0.0, 0, 0
+            for k in range(timesteps.size):
+                piece = Rates(rates.alphas[done : timesteps[k]], rates.rates[done : timesteps[k]], rates.gamma)
+                ended, fault, reward = loop(
+                    mdp_tables,
+                    table,
+                    memory,
+                    habit,
+                    piece,
+                    limit,
+                    words[i, 0],
+                    streams,
+                    episode,
+                    reward,
+                    returns,
+                    lengths,
+                )
+                if fault >= 0:
+                    return i, done + fault
+                finished, done = finished + ended, timesteps[k]
+                out[i, k], episodes[i, k] = table, finished
+        return -1, -1
+
+    return run
+
+
+@cache
+def _one_of(count: int) -> Callable[..., Any]:
+    """A kernel that takes the i-th of each of `count` stacked arrays, as a tuple; numba has no loop over a tuple of
+    arrays that differ."""
+    if count == 1:
+
+        @jit
+        def last(arrays, i):
+            return (arrays[0][i],)
+
+        return last
+
+    rest = _one_of(count - 1)
+
+    @jit
+    def one(arrays, i):
+        return (arrays[0][i],) + rest(arrays[1:], i)
+
+    return one
+
+
+def _words(seeds: Iterable[int]) -> np.ndarray:
+    """(n, 3, 6) uint64: of each seed the streams of the environment, the behaviour and the method, at their start."""
+    words = []
+    for seed in seeds:
+        streams = Streams(seed)
+        env_generator, _ = seeding.np_random(streams.seed("environment"))
+        generators = (env_generator, streams.generator("behaviour"), streams.generator("method"))
+        words.append([stream_of(generator) for generator in generators])
+    return np.array(words, dtype=np.uint64)
+
+
+def _copies(arrays: Iterable[np.ndarray], count: int) -> tuple[np.ndarray, ...]:
+    return tuple(np.repeat(array[None], count, axis=0) for array in arrays)
+
+
+def _chunk_size(n_seeds: int) -> int:
+    return min(-(-n_seeds // _MOST_CHUNKS), _LARGEST_CHUNK)
+
+
+def _room(agent: TabularLearner, total: int) -> int:
+    """How many steps an episode can have."""
+    return min(total, agent.experience.time_limit or total)
+
+
+def _refuse_size(agent: TabularLearner, n_seeds: int, timesteps: np.ndarray, threads: int) -> None:
+    """Raise SizeError where what is to be learnt does not fit."""
+    n_tables, total = n_seeds * timesteps.size, int(timesteps[-1])
+    kept = n_tables * (agent.table.nbytes + 8)
+    own = agent.table.nbytes + sum(array.nbytes for array in (*agent.memory, *agent.habits)) + 48 * _room(agent, total)
+    what = f"the {n_tables:,} tables of {n_seeds:,} seeds at {timesteps.size:,} checkpoints"
+    refuse_size(what, kept + threads * _chunk_size(n_seeds) * own + 32 * total, _MEND)
+
+
+def _checked_seeds(seeds: Any) -> tuple[int, ...]:
+    if isinstance(seeds, int | np.integer) and not isinstance(seeds, bool):
+        return tuple(range(checked_count("seeds", seeds)))
+    if not isinstance(seeds, Iterable) or isinstance(seeds, str):
+        raise ArgumentError(f"seeds: how many, or which, were expected; found {seeds!r}")
+    numbers = tuple(checked_count("one of seeds", seed, 0) for seed in seeds)
+    if not numbers or len(set(numbers)) < len(numbers):
+        raise ArgumentError(
+            f"seeds: at least one, each of them once; found {len(numbers)}, {len(set(numbers))} of them different"
+        )
+    return numbers
+
+
+def _checked_checkpoints(checkpoints: Any, total: int) -> np.ndarray:
+    """(K,) int64, rising timesteps in [0, total]."""
+    if isinstance(checkpoints, int | np.integer) and not isinstance(checkpoints, bool):
+        count = checked_count("checkpoints", checkpoints)
+        if count > total:
+            raise ArgumentError(f"checkpoints: at most one a step, {total}; found {count}")
+        return np.round(np.linspace(0, total, count + 1)[1:]).astype(np.int64)
+    if not isinstance(checkpoints, Iterable) or isinstance(checkpoints, str):
+        raise ArgumentError(f"checkpoints: how many, or at which timesteps, were expected; found {checkpoints!r}")
+    timesteps = np.array([checked_count("one of checkpoints", timestep, 0) for timestep in checkpoints], dtype=np.int64)
+    if not timesteps.size or (np.diff(timesteps) <= 0).any() or timesteps[-1] > total:
+        raise ArgumentError(f"checkpoints: rising timesteps of at most {total}; found {timesteps.tolist()}")
+    return timesteps

@@ -1,0 +1,82 @@
+"""Eligibility traces: every step teaches all the states that led to it, the more so the more recent they are.
+
+    e(s) <- gamma lambda e(s) for all s;   for the state met   accumulating  e(s) <- e(s) + 1
+                                                               replacing     e(s) <- 1
+                                                               dutch         e(s) <- (1 - alpha) e(s) + 1
+    delta = r + gamma V(s') - V(s),    V(s) <- V(s) + alpha delta e(s) for all s
+
+Tables of action values have one trace for each state and action. A trace is dropped when it falls below `cut`: what is
+forgotten by that is at most alpha cut |delta| a state and step, and traces stay as short as
+log(cut) / log(gamma lambda). lambda = 0 is the one-step method. An episode's end, terminated or truncated, ends its
+traces.
+
+Source: Sutton (1988); Singh and Sutton (1996) for replacing traces; van Seijen and Sutton (2014) for dutch ones; Sutton
+and Barto (2018), sections 12.2, 12.5 and 12.7.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from rltk.errors import ArgumentError
+from rltk.mdp import jit
+
+KINDS = ("accumulating", "replacing", "dutch")
+
+
+class Traces(NamedTuple):
+    """The traces above `cut`: `rows[:count[0]]` are theirs."""
+
+    trace: np.ndarray  # (rows of the table,) float64
+    rows: np.ndarray  # (rows of the table,) int64
+    count: np.ndarray  # type: ignore[assignment]  # (1,) int64
+    settings: np.ndarray  # (2,) float64: lambda, cut
+    kind: np.ndarray  # (1,) int64: a place in KINDS
+
+
+def traces_of(size: int, lambda_: float, kind: str, cut: float) -> Traces:
+    """No traces, for a table of `size` rows."""
+    if kind not in KINDS:
+        raise ArgumentError(f"traces is one of {', '.join(KINDS)}; it is {kind!r}")
+    counters = np.zeros(size, dtype=np.int64), np.zeros(1, dtype=np.int64)
+    return Traces(np.zeros(size), *counters, np.array([lambda_, cut]), np.array([KINDS.index(kind)]))
+
+
+@jit
+def visit(memory, row, alpha):
+    """Mark `row` as just met."""
+    trace, rows, count, settings, kind = memory
+    if trace[row] == 0.0:
+        rows[count[0]] = row
+        count[0] += 1
+    if kind[0] == 0:
+        trace[row] += 1.0
+    elif kind[0] == 1:
+        trace[row] = 1.0
+    else:
+        trace[row] = (1.0 - alpha) * trace[row] + 1.0
+
+
+@jit
+def teach(values, memory, step):
+    """Add `step` times its trace to each of `values` (rows,)."""
+    trace, rows, count, settings, kind = memory
+    for j in range(count[0]):
+        values[rows[j]] += step * trace[rows[j]]
+
+
+@jit
+def fade(memory, factor):
+    """Multiply all traces by `factor` and drop what falls below the cut; with factor 0 all of them."""
+    trace, rows, count, settings, kind = memory
+    kept = 0
+    for j in range(count[0]):
+        row = rows[j]
+        faded = factor * trace[row]
+        if faded > settings[1]:
+            trace[row] = faded
+            rows[kept] = row
+            kept += 1
+        else:
+            trace[row] = 0.0
+    count[0] = kept
