@@ -92,8 +92,7 @@ def solve(mdp: MDP, tolerance: float, max_sweeps: int, report: Report, improve: 
         lower, upper, policy, sweeps = _with_bonus(
             mdp, structure, outside, start, tolerance, max_sweeps, report, improve
         )
-    # Rows that sum to 1 only nearly are distributions to the one bound and what they are to the other. Whichever way
-    # they are read, the optimum lies between the two.
+    # Rows that sum to 1 only nearly are distributions to one bound; the optimum lies between the two all the same.
     lower, upper = np.where(lower > upper, upper, lower), np.where(lower > upper, lower, upper)
     lower[mdp.form.survey.resting] = upper[mdp.form.survey.resting] = 0.0
     width = half_width(lower, upper)

@@ -101,10 +101,7 @@ class PolicyGradient(TabularLearner):
         return self.memory.value
 
     def _new_table(self) -> np.ndarray:
-        table = np.full((self.n_states, self.n_actions), self.initial_value)
-        if self.mdp is not None and self.experience.sees_states:
-            table[~self.mdp.available] = -np.inf
-        return table
+        return np.where(self.available, self.initial_value, -np.inf)
 
     def action_probabilities(self, observations: Any, mask: Any = None, deterministic: bool = True) -> np.ndarray:
         """(N, A) float64: the policy in (N,) observations; its likeliest actions where deterministic."""
