@@ -236,13 +236,13 @@ def test_where_arrows_have_a_direction_successors_come_first():
     assert solve(mdp, 0.9, method="gauss-seidel").sweeps < 10
 
 
-@pytest.mark.parametrize(("make", "most"), [(race, 100), (forest, 200)])
-def test_a_directed_world_is_swept_as_a_whole(make, most):
+def test_a_directed_world_is_swept_as_a_whole():
     """Its order has no neighbourhoods: a window on its lowest places would settle them again and again in vain."""
-    mdp = make()
+    mdp = race(8000)
     order, _ = goal_first(find_patterns(mdp), 32)
+    assert order.level_end.size > 100  # many times what a window of 32 levels, a block each, would hold
     assert np.all(order.level_end == order.level_end.size)
-    assert solve(mdp, 0.9, method="gauss-seidel").sweeps < most
+    assert solve(mdp, 0.9, method="gauss-seidel").sweeps < 60
 
 
 def test_looking_at_a_dense_graph_takes_no_time():

@@ -10,6 +10,7 @@ from planning_reference import PLAIN as PLANNERS
 from planning_reference import TOTAL, cases, faults, optimum_of, stored
 
 import rltk
+from rltk.agents.planning.solution import half_width
 from rltk.errors import ArgumentError
 from rltk.mdp import MDP, Criterion
 
@@ -175,6 +176,13 @@ def test_a_cost_a_step_takes_no_more_sweeps_than_value_iteration_needs(name):
 
     assert solution.converged
     assert solution.sweeps < 2500
+
+
+def test_bounds_that_cross_are_as_wide_as_they_cross():
+    """Below above above is no answer; the same infinity twice is one, and one open bound leaves all open."""
+    assert half_width(np.array([0.0, 3.0]), np.array([0.0, 1.0])) == 1.0
+    assert half_width(np.array([-inf, 0.0]), np.array([-inf, 0.5])) == 0.25
+    assert half_width(np.array([0.0]), np.array([inf])) == inf
 
 
 @pytest.mark.parametrize("method", ["auto", "policy-iteration"])
