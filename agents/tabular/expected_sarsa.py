@@ -18,8 +18,8 @@ from rltk.mdp import jit
 
 
 @cache
-def expected_sarsa_update(weigh: Callable[..., Any]) -> Callable[..., Any]:
-    """The update under the policy that the kernel `weigh` fills in (`exploration`)."""
+def expected_sarsa_update(mean: Callable[..., Any]) -> Callable[..., Any]:
+    """The update under the policy by which the kernel `mean` averages (`Exploration.mean`)."""
 
     @jit(inline="always")
     def update(
@@ -28,14 +28,9 @@ def expected_sarsa_update(weigh: Callable[..., Any]) -> Callable[..., Any]:
         """Move `q[state, action]` one step towards its target, in place, and return the TD error."""
         target = reward
         if not terminated:
-            (policy,) = memory
+            (room,) = memory
             rate, habits = behaviour
-            weigh(q[next_state], next_state, rate, habits, policy)
-            expected = 0.0
-            for b in range(policy.size):
-                chance, worth = policy[b], q[next_state, b]
-                expected += chance * worth if chance > 0.0 else 0.0  # what can't be taken has the value -inf
-            target += gamma * expected
+            target += gamma * mean(q[next_state], next_state, rate, habits, room)
         error = target - q[state, action]
         q[state, action] += alpha * error
         return error
@@ -49,13 +44,13 @@ class ExpectedSARSA(ControlLearner):
     name = "expected-sarsa"
 
     def _update(self) -> Callable[..., Any]:
-        return expected_sarsa_update(self.exploration.weigh)
+        return expected_sarsa_update(self.exploration.mean())
 
     def _new_memory(self) -> Any:
-        return Policy(np.zeros(self.n_actions))
+        return Room(np.zeros(self.n_actions))
 
 
-class Policy(NamedTuple):
+class Room(NamedTuple):
     """Room for the policy in one state."""
 
-    policy: np.ndarray  # (A,) float64
+    room: np.ndarray  # (A,) float64

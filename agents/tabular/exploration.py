@@ -49,6 +49,10 @@ class Exploration:
     def __init__(self, rate: float | Schedule) -> None:
         self.rate = checked_rate(self.rate_name, rate, self.highest)
 
+    def mean(self) -> Callable[..., Any]:
+        """A kernel, mean(row, state, rate, habits, room): the mean of `row` under this rule. room: (A,) to work in."""
+        return weighed_mean(self.weigh)
+
     def habits(self, available: np.ndarray) -> Any:
         """A new tuple of the arrays that the kernel keeps; `available` (S, A) bool says what can be done where."""
         return NoHabits(np.zeros(0))
@@ -76,12 +80,30 @@ def weigh_rows(weigh: Callable[..., Any]) -> Callable[..., None]:
     return rows
 
 
+@cache
+def weighed_mean(weigh: Callable[..., Any]) -> Callable[..., Any]:
+    """A kernel: the mean of a row under the policy that `weigh` fills in."""
+
+    @jit(inline="always")
+    def mean(row, state, rate, habits, room):
+        weigh(row, state, rate, habits, room)
+        total = 0.0
+        for a in range(row.size):
+            total += room[a] * row[a] if room[a] > 0.0 else 0.0  # what can't be taken has the value -inf
+        return total
+
+    return mean
+
+
 @jit(inline="always")
 def epsilon_greedy(row, state, epsilon, habits, u):
     """The action that u in [0, 1) picks. `row`: (A,) float64; an unavailable action has -inf."""
-    # Counts instead of branches: which action is best is what a processor can't foresee.
     explore = u < epsilon
-    least = LOWEST if explore else highest_of(row)  # the candidates are worth at least this
+    best, ties = best_of(row)
+    if ties == 0 and not explore:  # most often so, and what a processor foresees
+        return best
+    # Counts instead of branches: which action is best is what it can't foresee.
+    least = LOWEST if explore else row[best]  # the candidates are worth at least this
     count = 0
     for a in range(row.size):
         count += row[a] >= least
@@ -94,7 +116,19 @@ def epsilon_greedy(row, state, epsilon, habits, u):
     return action
 
 
-@jit
+@jit(inline="always")
+def best_of(row):
+    """(the first action of the largest value of `row` (A,), how many others share that value)."""
+    best, ties, highest = 0, 0, row[0]
+    for a in range(1, row.size):
+        better = row[a] > highest
+        ties = 0 if better else ties + (row[a] == highest)
+        best = a if better else best
+        highest = row[a] if better else highest
+    return best, ties
+
+
+@jit(inline="always")
 def highest_of(row):
     """The largest value of `row` (A,)."""
     highest = row[0]
@@ -115,6 +149,16 @@ def weigh_epsilon_greedy(row, state, epsilon, habits, out):
         out[a] = (explored if row[a] >= LOWEST else 0.0) + (exploited if row[a] == best else 0.0)
 
 
+@jit(inline="always")
+def mean_epsilon_greedy(row, state, epsilon, habits, room):
+    """The mean of `row` under the equation above: epsilon times that of all actions, and else the best."""
+    total, count = 0.0, 0
+    for a in range(row.size):
+        count += row[a] >= LOWEST
+        total += row[a] if row[a] >= LOWEST else 0.0
+    return epsilon * (total / count) + (1.0 - epsilon) * highest_of(row)
+
+
 class EpsilonGreedy(Exploration):
     """Explore with probability epsilon, else take a best action: `EpsilonGreedy(0.1)`, `EpsilonGreedy(linear(...))`."""
 
@@ -126,6 +170,10 @@ class EpsilonGreedy(Exploration):
 
     def __init__(self, epsilon: float | Schedule = 0.1) -> None:
         super().__init__(epsilon)
+
+    def mean(self) -> Callable[..., Any]:
+        """As `Exploration.mean`, without the policy's probabilities, which it can do without."""
+        return mean_epsilon_greedy
 
 
 @jit

@@ -25,8 +25,10 @@ from rltk.runs import (
     write_checkpoint,
 )
 
-# Between two looks at the progress bar. Neither number changes what is learned.
-_COMPILED_PIECE, _GYMNASIUM_PIECE = 100_000, 1_000
+# Steps between two looks at the progress bar and at the keyboard. How they are cut changes nothing of what is learnt.
+_FIRST_PIECE = {"compiled": 20_000, "gymnasium": 1_000}
+_LONGEST_PIECE = 1_000_000
+_PIECE_SECONDS = 0.05
 _RECENT_EPISODES = 100
 
 
@@ -124,6 +126,10 @@ class TabularLearner:
         """The update kernel; for methods whose kernel is made for the exploration, another than the class names."""
         return type(self).update
 
+    def kernels(self) -> Kernels:
+        """What its loop is made of: the method's kernels and the behaviour's."""
+        return Kernels(self._update(), self.values, self.exploration.choose, self.looks_ahead, type(self).begin)
+
     def _reserve(self, count: int) -> None:
         """Make room in the memory for `count` more steps. For methods that keep whole episodes."""
 
@@ -154,12 +160,15 @@ class TabularLearner:
         bar = ProgressBar(int(total_timesteps), self.name) if progress_bar else None
         try:
             self.experience.open()
-            going = True
+            going, longest = True, _FIRST_PIECE[self.backend]
             while going and self.timestep < target:
-                piece = _COMPILED_PIECE if self.backend == "compiled" else _GYMNASIUM_PIECE
+                piece = min(longest, target - self.timestep)
                 if len(callbacks):
                     piece = min(piece, callback_every - self.timestep % callback_every)
-                self._learn_piece(min(piece, target - self.timestep))
+                clock = time.perf_counter()
+                self._learn_piece(piece)
+                if time.perf_counter() - clock < _PIECE_SECONDS / 4:
+                    longest = min(4 * longest, _LONGEST_PIECE)
                 if bar is not None:
                     bar.update(self.timestep - begin[0], **self._bar_fields())
                 due = self.timestep % callback_every == 0 or self.timestep == target
@@ -173,17 +182,14 @@ class TabularLearner:
     def _learn_piece(self, count: int) -> None:
         if self._fault:
             raise LearningError(f"{self._fault}. Nothing more can be learnt from here; load an earlier checkpoint")
-        rates = Rates(
-            self._rates("alpha", self.alpha, count, 1.0),
-            self._rates(self.exploration.rate_name, self.exploration.rate, count, self.exploration.highest),
-            self.gamma,
-        )
+        rates = self.coming_rates(count)
         self._reserve(count)
         generators = [self.streams.generator(name) for name in ("behaviour", "method")]
         words = Words(*(stream_of(generator) for generator in generators))
-        kernels = Kernels(self._update(), self.values, self.exploration.choose, self.looks_ahead, type(self).begin)
         learn = learn_compiled if self.backend == "compiled" else learn_by_stepping
-        finished = learn(self.experience, kernels, self.table, tuple(self.memory), tuple(self.habits), rates, words)
+        finished = learn(
+            self.experience, self.kernels(), self.table, tuple(self.memory), tuple(self.habits), rates, words
+        )
         for generator, stream in zip(generators, words, strict=True):
             restore_stream(generator, stream)
         if finished.fault >= 0:
@@ -198,10 +204,18 @@ class TabularLearner:
         recent = finished.returns[-_RECENT_EPISODES:].tolist(), finished.lengths[-_RECENT_EPISODES:].tolist()
         self._recent.extend(zip(*recent, strict=True))
 
+    def coming_rates(self, count: int) -> Rates:
+        """Of the `count` coming steps. ArgumentError where a schedule leaves its range."""
+        rule = self.exploration
+        alphas = self._rates("alpha", self.alpha, count, 1.0)
+        return Rates(count, alphas, self._rates(rule.rate_name, rule.rate, count, rule.highest), self.gamma)
+
     def _rates(self, name: str, rate: float | Schedule, count: int, highest: float) -> np.ndarray:
-        """(count,) a rate in the coming steps, each in [0, highest]."""
+        """(count,) a rate in the coming steps, each in [0, highest]; (1,) where it is a constant."""
+        if not callable(rate):
+            return schedules.values(rate, self.timestep, 1)
         values = schedules.values(rate, self.timestep, count)
-        if callable(rate) and (values.min() < 0 or values.max() > highest):
+        if values.min() < 0 or values.max() > highest:
             outside = np.flatnonzero((values < 0) | (values > highest))
             step, value = self.timestep + int(outside[0]), values[outside[0]]
             raise ArgumentError(f"{name} at timestep {step} is {value:g}; a schedule of it stays in [0, {highest:g}]")

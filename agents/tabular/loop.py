@@ -20,8 +20,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rltk.agents.tabular.experience import Episode, Experience
+from rltk.errors import ArgumentError
 from rltk.mdp import jit, stream_of
-from rltk.mdp.sampling import draw, draw_start
+from rltk.mdp.sampling import MoveTables, Tables, draw, draw_start
 from rltk.mdp.streams import random
 
 
@@ -48,11 +49,18 @@ class Kernels(NamedTuple):
 
 
 class Rates(NamedTuple):
-    """Of n coming steps: step sizes and behaviour's rates, (n,) each; and the discount."""
+    """Of the coming steps: how many, their step sizes and rates of behaviour, and the discount."""
 
-    alphas: np.ndarray
-    rates: np.ndarray
+    steps: int
+    alphas: np.ndarray  # (steps,), or (1,) a constant
+    rates: np.ndarray  # (steps,), or (1,) a constant
     gamma: float
+
+
+@jit(inline="always")
+def at_step(values, i):
+    """The i-th of the values, or the constant."""
+    return values[np.uint64(i) if values.size > 1 else np.uint64(0)]
 
 
 class Words(NamedTuple):
@@ -79,6 +87,11 @@ def row_of_table(table, memory, state):
 @cache
 def decision(values: Callable[..., Any], choose: Callable[..., Any]) -> Callable[..., Any]:
     """A kernel that decides on an action from one word of `stream` (6,) uint64."""
+    if getattr(values, "targetoptions", {}).get("inline") != "always":
+        raise ArgumentError(
+            f"values: a kernel compiled with @jit(inline='always') was expected; found {values!r}. The loop counts no "
+            "references, so that the row which any other returns would never be freed"
+        )
 
     @jit(inline="always", _nrt=False)
     def decide(table, memory, habits, state, rate, stream):
@@ -93,34 +106,67 @@ def as_reset(table, memory, state, stream):
     return state, np.int64(-1)
 
 
-@cache
-def compiled_loop(
-    update: Callable, values: Callable, choose: Callable, looks_ahead: bool, begin: Callable | None = None
-) -> Callable[..., Any]:
-    """A kernel that learns on an MDP's arrays; one is compiled for each method and behaviour, and kept on disk."""
+_FEW = 9  # actions or moves, for which a loop of its own is compiled
 
-    decide, begin_with = decision(values, choose), begin or as_reset
+
+def sizes_of(tables: Tables, table: np.ndarray) -> tuple[int, int] | None:
+    """(moves of the grid, columns of the table) that a loop is compiled for; None for the one loop for all."""
+    if not isinstance(tables, MoveTables) or table.ndim != 2 or max(tables.moves.shape[1], table.shape[1]) > _FEW:
+        return None
+    return tables.moves.shape[1], table.shape[1]
+
+
+@cache
+def expecting(sizes: tuple[int, int] | None) -> Callable[..., bool]:
+    """A kernel: whether the tables have these sizes. What comes after is compiled for them alone."""
+    if sizes is None:
+        return jit(lambda tables, table: True, inline="always")
+    n_moves, n_columns = sizes
+
+    @jit(inline="always")
+    def fits(tables, table):
+        return (
+            tables.moves.shape[1] == n_moves
+            and tables.cumulative.shape[1] == n_moves
+            and table.shape[table.ndim - 1] == n_columns
+        )
+
+    return fits
+
+
+@cache
+def compiled_loop(kernels: Kernels, sizes: tuple[int, int] | None = None) -> Callable[..., Any]:
+    """A kernel that learns on an MDP's arrays; one is compiled for each method and behaviour, and kept on disk.
+
+    With `sizes`, for grids of these alone: where the compiler knows how often short loops turn, they cost half.
+    """
+
+    update, looks_ahead, begin_with = kernels.update, kernels.looks_ahead, kernels.begin or as_reset
+    decide, fits = decision(kernels.values, kernels.choose), expecting(sizes)
 
     @jit(_nrt=False)
     def loop(tables, table, memory, habits, rates, limit, env_stream, words, episode, reward_so_far, returns, lengths):
-        """Learn for `rates.alphas.size` steps. Returns (episodes ended, step of a fault or -1, reward of the open one).
+        """Learn for `rates.steps` steps. Returns (episodes ended, step of a fault or -1, reward of the open one).
 
         `episode`: (3,) int64, state, steps and chosen action of the episode under way, changed in place. `limit`:
         steps, 0 for none.
         """
         state, steps, action = episode[0], episode[1], episode[2]
         total, ended, fault = reward_so_far, 0, -1
+        if not fits(tables, table):
+            return 0, 0, total
         if steps == 0 and action < 0:
             state, action = begin_with(table, memory, state, words.method)
-        for i in range(rates.alphas.size):
+        for i in range(rates.steps):
+            alpha, rate = at_step(rates.alphas, i), at_step(rates.rates, i)
             if not looks_ahead or action < 0:
-                action = decide(table, memory, habits, state, rates.rates[i], words.behaviour)
+                action = decide(table, memory, habits, state, rate, words.behaviour)
             next_state, reward, terminated, _ = draw(tables, state, action, env_stream)
             steps += 1
             over = terminated or steps == limit
             next_action = np.int64(-1)
             if looks_ahead and not terminated:
-                next_action = decide(table, memory, habits, next_state, rates.rates[i], words.behaviour)
+                next_action = decide(table, memory, habits, next_state, rate, words.behaviour)
             error = update(
                 table,
                 memory,
@@ -131,9 +177,9 @@ def compiled_loop(
                 next_action,
                 terminated,
                 over,
-                rates.alphas[i],
+                alpha,
                 rates.gamma,
-                (rates.rates[i], habits),
+                (rate, habits),
                 words.method,
             )
             total += reward
@@ -167,8 +213,8 @@ def learn_compiled(
     assert mdp is not None
     env_stream = stream_of(experience.env.unwrapped.np_random)
     counters = np.array([episode.state, episode.steps, episode.action], dtype=np.int64)
-    returns, lengths = np.empty(rates.alphas.size), np.empty(rates.alphas.size, dtype=np.int64)
-    ended, fault, episode.reward = compiled_loop(*kernels)(
+    returns, lengths = np.empty(rates.steps), np.empty(rates.steps, dtype=np.int64)
+    ended, fault, episode.reward = compiled_loop(kernels, sizes_of(mdp.tables, table))(
         mdp.tables,
         table,
         memory,
@@ -205,7 +251,8 @@ def learn_by_stepping(
     returns, lengths, fault = [], [], -1
     if kernels.begin is not None and steps == 0 and action < 0:
         state, action = begin_elsewhere(experience, kernels.begin, table, memory, state, words.method)
-    for i, (alpha, rate) in enumerate(zip(rates.alphas.tolist(), rates.rates.tolist(), strict=True)):
+    alphas, rates_of_behaviour = (np.broadcast_to(values, rates.steps).tolist() for values in rates[1:3])
+    for i, (alpha, rate) in enumerate(zip(alphas, rates_of_behaviour, strict=True)):
         if not looks_ahead or action < 0:
             action = decide(table, memory, habits, state, rate, words.behaviour)
         observation, reward, terminated, truncated, _ = step(action + first_action)

@@ -20,7 +20,7 @@ from gymnasium.utils import seeding
 from rltk.agents.tabular.checks import checked_count
 from rltk.agents.tabular.exploration import Counts
 from rltk.agents.tabular.learner import TabularLearner
-from rltk.agents.tabular.loop import Kernels, Rates, Words, compiled_loop
+from rltk.agents.tabular.loop import Kernels, Rates, Words, compiled_loop, sizes_of
 from rltk.errors import ArgumentError, LearningError
 from rltk.mdp import jit, stream_of
 from rltk.mdp.sampling import draw_start
@@ -152,14 +152,9 @@ def _one_by_one(many: ManySeeds, learner: type[TabularLearner], options: dict[st
 def _in_chunks(many: ManySeeds, threads: int) -> Iterator[int]:
     """Fill `many` chunk by chunk, by so many threads; yields how many seeds are done."""
     agent, total = many.agent, int(many.timesteps[-1])
-    rates = Rates(
-        agent._rates("alpha", agent.alpha, total, 1.0),
-        agent._rates(agent.exploration.rate_name, agent.exploration.rate, total, agent.exploration.highest),
-        agent.gamma,
-    )
+    rates = agent.coming_rates(total)
     agent._reserve(_room(agent, total))
-    kernels = Kernels(agent._update(), agent.values, agent.exploration.choose, agent.looks_ahead, type(agent).begin)
-    run = many_loop(kernels, len(agent.memory), len(agent.habits))
+    run = many_loop(agent.kernels(), len(agent.memory), len(agent.habits), sizes_of(agent.mdp.tables, agent.table))
     size = _chunk_size(len(many.seeds))
 
     def learn(begin: int) -> int:
@@ -182,13 +177,15 @@ def _in_chunks(many: ManySeeds, threads: int) -> Iterator[int]:
 
 
 @cache
-def many_loop(kernels: Kernels, n_memory: int, n_habits: int) -> Callable[..., Any]:
+def many_loop(
+    kernels: Kernels, n_memory: int, n_habits: int, sizes: tuple[int, int] | None = None
+) -> Callable[..., Any]:
     """A kernel that learns from several seeds, one after the other, around `compiled_loop`.
 
     n_memory, n_habits: how many arrays these hold.
     """
 
-    loop = compiled_loop(*kernels)
+    loop = compiled_loop(kernels, sizes)
     memory_of, habits_of = _one_of(n_memory), _one_of(n_habits)
 
     @jit(nogil=True)
@@ -208,7 +205,8 @@ def many_loop(kernels: Kernels, n_memory: int, n_habits: int) -> Callable[..., A
             episode = np.array([draw_start(mdp_tables, words[i, 0]), 0, -1])
             reward, finished, done = 0.0, 0, 0
             for k in range(timesteps.size):
-                piece = Rates(rates.alphas[done : timesteps[k]], rates.rates[done : timesteps[k]], rates.gamma)
+                steps = timesteps[k] - done
+                piece = Rates(steps, part(rates.alphas, done, steps), part(rates.rates, done, steps), rates.gamma)
                 ended, fault, reward = loop(
                     mdp_tables,
                     table,
@@ -230,6 +228,12 @@ def many_loop(kernels: Kernels, n_memory: int, n_habits: int) -> Callable[..., A
         return -1, -1
 
     return run
+
+
+@jit(inline="always")
+def part(values, begin, count):
+    """So many of the values from `begin` on, or the constant."""
+    return values[begin : begin + count] if values.size > 1 else values
 
 
 @cache

@@ -12,7 +12,7 @@ from rltk.agents.tabular.exploration import highest_of
 from rltk.mdp import jit
 
 
-@jit
+@jit(inline="always")
 def q_learning_update(
     q, memory, state, action, reward, next_state, next_action, terminated, over, alpha, gamma, behaviour, stream
 ):

@@ -50,6 +50,7 @@ class MoveTables(NamedTuple):
 
 
 Tables = RowTables | MoveTables
+_1 = np.uint64(1)
 
 
 def tables_of(form: Rows | Moves, start: np.ndarray) -> Tables:
@@ -96,14 +97,17 @@ def _draw(tables, state, action, stream):  # unannotated, as numba compares sign
     return _draw_row if tables.instance_class is RowTables else _draw_move
 
 
+# Indices are counted without a sign below: a negative one would be taken from the end, which costs a test each time.
+
+
 def _draw_row(tables, state, action, stream):
     u = random(stream)
-    row = state * tables.n_actions + action
-    i = tables.row_start[row]
-    last = tables.row_start[row + 1] - 1
+    row = np.uint64(state * tables.n_actions + action)
+    i = np.uint64(tables.row_start[row])
+    last = np.uint64(tables.row_start[row + _1] - 1)
     total = tables.probability[i]
     while u >= total and i < last:
-        i += 1
+        i += _1
         total += tables.probability[i]
     reward = tables.reward[i]
     if tables.noise.size > 0:
@@ -114,19 +118,19 @@ def _draw_row(tables, state, action, stream):
 
 def _draw_move(tables, state, action, stream):
     u = random(stream)
-    n_moves = tables.moves.shape[1]
+    n_moves, s, a = tables.moves.shape[1], np.uint64(state), np.uint64(action)
     m = 0
     for k in range(n_moves):  # no early end: where chance decides, a processor guesses wrong, which costs more
-        m += u >= tables.cumulative[action, k]
-    if not tables.terminated_by_move and tables.terminated[state]:
+        m += u >= tables.cumulative[a, k]
+    if not tables.terminated_by_move and tables.terminated[s]:
         return np.int64(state), 0.0, True, False
-    t = np.int64(tables.moves[state, m])
+    t = np.int64(tables.moves[s, np.uint64(m)])
     at = state * n_moves + m
-    reward = tables.reward[at if tables.reward_by_move else t]
-    terminated = tables.terminated[at if tables.terminated_by_move else t]
+    reward = tables.reward[np.uint64(at if tables.reward_by_move else t)]
+    terminated = tables.terminated[np.uint64(at if tables.terminated_by_move else t)]
     success = False
     if tables.success.size > 0:
-        success = tables.success[at if tables.success_by_move else t]
+        success = tables.success[np.uint64(at if tables.success_by_move else t)]
     return t, reward, terminated, success
 
 

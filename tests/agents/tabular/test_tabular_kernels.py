@@ -11,7 +11,7 @@ import pytest
 from rltk.agents.tabular import CONTROL, LEARNERS, MonteCarloControl
 from rltk.agents.tabular.double_q_learning import double_q_learning_update
 from rltk.agents.tabular.expected_sarsa import expected_sarsa_update
-from rltk.agents.tabular.exploration import EpsilonGreedy, weigh_epsilon_greedy
+from rltk.agents.tabular.exploration import EpsilonGreedy, mean_epsilon_greedy
 from rltk.agents.tabular.loop import row_of_table
 from rltk.agents.tabular.q_learning import q_learning_update
 from rltk.agents.tabular.sarsa import sarsa_update
@@ -90,7 +90,7 @@ VALUE = np.array([4.0, -2.0, 8.0])
 METHODS = {
     "q-learning": Method(q_learning_update, lambda s, a: Q[s].max()),
     "sarsa": Method(sarsa_update, lambda s, a: Q[s, a]),
-    "expected-sarsa": Method(expected_sarsa_update(weigh_epsilon_greedy), lambda s, a: expected_next(s)),
+    "expected-sarsa": Method(expected_sarsa_update(mean_epsilon_greedy), lambda s, a: expected_next(s)),
     "td": Method(td_update, lambda s, a: VALUE[s], table=VALUE.copy),
     "double, first": Method(
         double_q_learning_update, lambda s, a: OTHER[s, Q[s].argmax()], two_tables, lambda: (Q + OTHER) / 2, HEADS, 0
@@ -195,8 +195,8 @@ MUTANTS = {
     },
     "expected-sarsa": {
         **COMMON,
-        "the policy of the state left": ("weigh(q[next_state], next_state", "weigh(q[state], state"),
-        "greedy for the policy": ("rate, habits, policy", "0.0, habits, policy"),
+        "the policy of the state left": ("mean(q[next_state], next_state", "mean(q[state], state"),
+        "greedy for the policy": ("rate, habits, room", "0.0, habits, room"),
         "gamma forgotten": ("gamma * ", ""),
     },
     "td": {

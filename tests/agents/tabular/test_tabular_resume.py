@@ -185,13 +185,12 @@ USER = """
 import sys
 import gymnasium as gym
 import rltk
-from rltk.agents.tabular.exploration import epsilon_greedy
-from rltk.agents.tabular.loop import compiled_loop, row_of_table
-from my_learner import Softened, softened_update
+from rltk.agents.tabular.loop import compiled_loop, sizes_of
+from my_learner import Softened
 
 env = gym.make("rltk/FourRooms-v0")
 agent = Softened(env, gamma=0.99, alpha=0.5, epsilon=0.3, seed=0).learn(200_000)
-stats = compiled_loop(softened_update, row_of_table, epsilon_greedy, False, None).stats
+stats = compiled_loop(agent.kernels(), sizes_of(agent.mdp.tables, agent.table)).stats
 print(agent.backend, sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
 print(rltk.evaluate(agent, env).normalised_suboptimality, agent.q.sum())
 """
