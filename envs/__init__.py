@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         WindyGridworldEnv,
         shipped_maps,
     )
+    from rltk.envs.minigrid import MiniGridEnv, MiniGridVectorEnv
     from rltk.envs.tabular import ChangingEnv, ChangingVectorEnv, Layout, TabularEnv, TabularVectorEnv
 
 _HOMES = {
@@ -42,6 +43,8 @@ _HOMES = {
     "Layout": "rltk.envs.tabular",
     "MaximizationBiasEnv": "rltk.envs.classics",
     "MazeEnv": "rltk.envs.gridworld",
+    "MiniGridEnv": "rltk.envs.minigrid",
+    "MiniGridVectorEnv": "rltk.envs.minigrid",
     "RacetrackEnv": "rltk.envs.gridworld",
     "RandomWalkEnv": "rltk.envs.classics",
     "TabularEnv": "rltk.envs.tabular",
@@ -65,6 +68,8 @@ __all__ = [
     "Layout",
     "MaximizationBiasEnv",
     "MazeEnv",
+    "MiniGridEnv",
+    "MiniGridVectorEnv",
     "RacetrackEnv",
     "RandomWalkEnv",
     "TabularEnv",

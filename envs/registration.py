@@ -7,6 +7,8 @@ from typing import Any
 
 import gymnasium as gym
 
+from rltk.envs.minigrid.ids import FAMILIES
+
 _GRIDWORLD = "rltk.envs.gridworld:GridWorldEnv", "rltk.envs.gridworld:GridWorldVectorEnv"
 _MAZE = "rltk.envs.gridworld:MazeEnv", "rltk.envs.gridworld:MazeVectorEnv"
 _TAXI = "rltk.envs.gridworld:TaxiEnv", "rltk.envs.gridworld:TaxiVectorEnv"
@@ -19,6 +21,7 @@ _GAMBLER = f"{_CLASSICS}:GamblersProblemEnv", f"{_CLASSICS}:GamblersProblemVecto
 _CAR_RENTAL = f"{_CLASSICS}:JacksCarRentalEnv", f"{_CLASSICS}:JacksCarRentalVectorEnv"
 _BIAS = f"{_CLASSICS}:MaximizationBiasEnv", f"{_CLASSICS}:MaximizationBiasVectorEnv"
 _BLACKJACK = f"{_CLASSICS}:BlackjackEnv", f"{_CLASSICS}:BlackjackVectorEnv"
+_MINIGRID = "rltk.envs.minigrid:MiniGridEnv", "rltk.envs.minigrid:MiniGridVectorEnv"
 _BANDIT = f"{_CLASSICS}:BanditEnv", f"{_CLASSICS}:BanditVectorEnv"
 
 # id -> (single and batched entry point, time limit in steps, further arguments)
@@ -54,6 +57,12 @@ IDS: dict[str, tuple[tuple[str, str], int | None, dict[str, Any]]] = {
         10_000,
         {"maps": ("shortcut_maze_1", "shortcut_maze_2"), "changes": (3000,)},
     ),
+}
+# MiniGrid's environments truncate by themselves, after their `max_steps`.
+IDS |= {
+    f"rltk/{name}": (_MINIGRID, None, {"family": family, **options})
+    for family, (_, ids) in FAMILIES.items()
+    for name, options in ids.items()
 }
 
 

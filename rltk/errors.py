@@ -33,6 +33,10 @@ class MapError(RltkError, ValueError):
     """A map's text is wrong: the message names line and column."""
 
 
+class LevelError(RltkError, RecursionError):
+    """A level could not be generated: the message names the environment and why. (minigrid: a RecursionError)"""
+
+
 class SizeError(RltkError, ValueError):
     """What was asked for does not fit: the message says how large it would be, before any memory is taken."""
 

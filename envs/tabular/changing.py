@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from rltk.envs.batching import checked_mask, checked_seeds
 from rltk.envs.tabular.env import TabularEnv
 from rltk.envs.tabular.layout import Layout
 from rltk.envs.tabular.state import check_range, checked_state
@@ -124,8 +125,8 @@ class ChangingVectorEnv(_Changing, TabularVectorEnv):
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[Any], dict[str, Any]]:
         """Draw start states, as `TabularVectorEnv.reset`; a seed for all begins the total of steps anew."""
-        seeded = any(one is not None for one in self._checked_seeds(seed))
-        if seeded and self._checked_mask(options).all():
+        seeded = any(one is not None for one in checked_seeds(seed, self.num_envs))
+        if seeded and checked_mask(options, self.num_envs).all():
             self._enter(0)
         return super().reset(seed=seed, options=options)
 

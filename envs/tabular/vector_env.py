@@ -12,17 +12,25 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from rltk.envs.batching import (
+    checked_actions,
+    checked_count,
+    checked_mask,
+    checked_mode,
+    checked_seeds,
+    has_ended,
+    seeded_streams,
+)
 from rltk.envs.tabular.env import TabularEnv, check_arguments, checked_layout, checked_limit
 from rltk.envs.tabular.layout import Layout
 from rltk.envs.tabular.observations import Observations
 from rltk.envs.tabular.state import check_range, check_stream, checked_state
 from rltk.errors import ArgumentError
-from rltk.mdp import MDP, jit, stream_of
+from rltk.mdp import MDP, jit
 from rltk.mdp.sampling import draw, draw_start
 
 _NEXT_STEP, _SAME_STEP, _DISABLED = 0, 1, 2
@@ -98,13 +106,11 @@ class TabularVectorEnv(VectorEnv[Any, Any, Any]):
         **unknown: Any,
     ) -> None:
         check_arguments(TabularVectorEnv, self, mdp, unknown)
-        if isinstance(num_envs, bool) or not isinstance(num_envs, int | np.integer) or num_envs < 1:
-            raise ArgumentError(f"num_envs is a positive number of environments; found {num_envs!r}")
         if render_mode not in (None, "rgb_array"):
             raise ArgumentError(f"render_mode of a batch is None or 'rgb_array'; found {render_mode!r}")
-        self.num_envs = int(num_envs)
+        self.num_envs = checked_count(num_envs)
         self.max_episode_steps = checked_limit(max_episode_steps)
-        self.autoreset_mode = _checked_mode(autoreset_mode)
+        self.autoreset_mode = checked_mode(autoreset_mode)
         self.metadata = {**TabularEnv.metadata, "render_modes": ["rgb_array"], "autoreset_mode": self.autoreset_mode}
         self.render_mode = render_mode
         self.copy = copy
@@ -138,10 +144,10 @@ class TabularVectorEnv(VectorEnv[Any, Any, Any]):
 
         seed: an int, from which environment i takes seed + i, or a list of one int or None each.
         """
-        mask = self._checked_mask(options)
+        mask = checked_mask(options, self.num_envs)
         if not mask.all() and (self._states[~mask] < 0).any():
             raise ArgumentError("the first reset is of all environments: call reset() without a reset_mask")
-        self._seed(self._checked_seeds(seed), mask)
+        self._streams = seeded_streams(self._streams, checked_seeds(seed, self.num_envs), mask)
         start_some(self._mdp.tables, self._streams, mask, self._states, self._elapsed, self._ended)
         return self._observe(), self._infos(mask)
 
@@ -151,13 +157,7 @@ class TabularVectorEnv(VectorEnv[Any, Any, Any]):
         """Take `actions` (num_envs,) integers. ArgumentError names the environment that can't take its action."""
         if self._streams is None:
             raise ArgumentError("step before the first reset: call reset() to draw start states")
-        actions = np.asarray(actions)
-        if actions.shape != (self.num_envs,) or not np.issubdtype(actions.dtype, np.integer):
-            raise ArgumentError(
-                f"actions: one integer an environment, of shape ({self.num_envs},); "
-                f"found {actions.dtype} of shape {actions.shape}"
-            )
-        actions = np.require(actions, dtype=np.int64, requirements=["C", "W"])
+        actions = checked_actions(actions, self.num_envs)
         if self.copy:
             self._make_buffers()
         fault = advance(
@@ -210,45 +210,13 @@ class TabularVectorEnv(VectorEnv[Any, Any, Any]):
 
     def _fault(self, i: int, action: int) -> ArgumentError:
         if self._ended[i]:
-            return ArgumentError(
-                f"the episode of environment {i} has ended; with autoreset disabled, reset it first: "
-                "reset(options={'reset_mask': mask})"
-            )
+            return has_ended(i)
         if not 0 <= action < self._mdp.n_actions:
             return ArgumentError(f"action of environment {i}: 0 to {self._mdp.n_actions - 1}; found {action}")
         there = np.flatnonzero(self._mdp.available[self._states[i]]).tolist()
         return ArgumentError(
             f"environment {i}: action {action} can't be taken in state {self._states[i]}, only {there} can"
         )
-
-    def _checked_mask(self, options: dict[str, Any] | None) -> NDArray[np.bool_]:
-        if not options or "reset_mask" not in options:
-            return np.ones(self.num_envs, dtype=bool)
-        mask = options["reset_mask"]
-        if not isinstance(mask, np.ndarray) or mask.shape != (self.num_envs,) or mask.dtype != bool or not mask.any():
-            raise ArgumentError(
-                f"options['reset_mask']: a bool array of shape ({self.num_envs},) with at least one True; "
-                f"found {mask!r}"
-            )
-        return mask.copy()
-
-    def _checked_seeds(self, seed: Any) -> list[int | None]:
-        if seed is None:
-            return [None] * self.num_envs
-        if isinstance(seed, int | np.integer):
-            return [int(seed) + i for i in range(self.num_envs)]
-        seeds = list(seed)
-        if len(seeds) != self.num_envs:
-            raise ArgumentError(f"seed: an int or one for each of {self.num_envs} environments; found {len(seeds)}")
-        return [None if one is None else int(one) for one in seeds]
-
-    def _seed(self, seeds: list[int | None], mask: NDArray[np.bool_]) -> None:
-        fresh = self._streams is None
-        streams = np.zeros((self.num_envs, 6), dtype=np.uint64) if self._streams is None else self._streams.copy()
-        for i, seed in enumerate(seeds):
-            if mask[i] and (fresh or seed is not None):
-                streams[i] = stream_of(seeding.np_random(seed)[0])
-        self._streams = streams
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_painter": None}  # it holds surfaces, which can't be pickled
@@ -298,15 +266,8 @@ class TabularVectorEnv(VectorEnv[Any, Any, Any]):
         check_range("elapsed", found["elapsed"], 0, None)
         check_stream(found["stream"])
         if self._streams is None or restore_rng:
-            self._seed([None] * self.num_envs, np.ones(self.num_envs, dtype=bool))
+            everywhere = np.ones(self.num_envs, dtype=bool)
+            self._streams = seeded_streams(self._streams, [None] * self.num_envs, everywhere)
         if restore_rng:
             self._streams = found["stream"]
         self._states, self._elapsed, self._ended = found["state"], found["elapsed"], found["ended"]
-
-
-def _checked_mode(mode: AutoresetMode | str) -> AutoresetMode:
-    try:
-        return AutoresetMode(mode)
-    except ValueError:
-        names = ", ".join(repr(known.value) for known in AutoresetMode)
-        raise ArgumentError(f"autoreset_mode is one of {names}; found {mode!r}") from None

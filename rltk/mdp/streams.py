@@ -124,6 +124,48 @@ def integer_below(stream, bound):
     return np.int64(product >> _32)
 
 
+@jit
+def integer_between(stream, low, high):
+    """The next integer in [low, high), as `Generator.integers(low, high)` gives it; high - low from 1 to 2^32 - 1.
+
+    `Generator.choice` of a list takes its index from the same draw.
+    """
+    return low + integer_below(stream, high - low)
+
+
+@jit
+def uniform(stream, low, high):
+    """The next float in [low, high), as `Generator.uniform(low, high)` gives it; spends one word."""
+    return low + (high - low) * random(stream)
+
+
+@jit
+def integer_up_to(stream, top):
+    """The next integer in [0, top], 0 <= top < 2^32, as NumPy draws it to shuffle a list: masked, then rejected.
+
+    Not the integers of `integer_below`: bits above the largest one of `top` are cut off, and what is too large is drawn
+    anew.
+    """
+    most = np.uint64(top)
+    if most == _0:
+        return np.int64(0)
+    mask = most
+    for shift in (1, 2, 4, 8, 16):
+        mask |= mask >> np.uint64(shift)
+    number = next_half(stream) & mask
+    while number > most:
+        number = next_half(stream) & mask
+    return np.int64(number)
+
+
+@jit
+def shuffle(stream, items, count):
+    """Shuffle the first `count` of `items` in place, as `Generator.shuffle` does a list of that length."""
+    for last in range(count - 1, 0, -1):
+        other = integer_up_to(stream, last)
+        items[last], items[other] = items[other], items[last]
+
+
 # Coefficients of AS 241's PPND16, numerator and denominator, highest power first.
 _CENTRE = (
     (2509.0809287301226727, 33430.575583588128105, 67265.770927008700853, 45921.953931549871457)

@@ -120,4 +120,4 @@ def test_constraints_pin_every_package():
     pinned = {line.split("==")[0].lower().replace("_", "-") for line in lines}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
-    assert {name.split(">")[0].split("<")[0].split("[")[0].strip().lower() for name in wanted} <= pinned
+    assert {name.split(">")[0].split("<")[0].split("=")[0].split("[")[0].strip().lower() for name in wanted} <= pinned

@@ -8,7 +8,16 @@ from scipy.stats import kstest, norm
 
 from rltk.errors import ArgumentError
 from rltk.mdp import restore_stream, stream_of
-from rltk.mdp.streams import integer_below, inverse_normal, next_word, normal, random
+from rltk.mdp.streams import (
+    integer_below,
+    integer_between,
+    inverse_normal,
+    next_word,
+    normal,
+    random,
+    shuffle,
+    uniform,
+)
 
 seeds = st.integers(0, 2**64 - 1)
 bounds = st.one_of(
@@ -18,6 +27,10 @@ calls = st.one_of(
     st.tuples(st.just("random")),
     st.tuples(st.just("word")),
     st.tuples(st.just("below"), bounds),
+    st.tuples(st.just("between"), st.integers(-(2**31), 2**31), bounds),
+    st.tuples(st.just("choice"), st.integers(1, 40)),
+    st.tuples(st.just("uniform"), st.floats(-1e3, 1e3), st.floats(0, 1e3)),
+    st.tuples(st.just("shuffle"), st.integers(0, 40)),
     st.tuples(st.just("jump")),
 )
 
@@ -38,6 +51,19 @@ def test_any_interleaving_equals_numpys_generator(seed, sequence):
             assert int(next_word(stream)) == int(generator.bit_generator.random_raw())
         elif name == "below":
             assert integer_below(stream, *arguments) == generator.integers(*arguments)
+        elif name == "between":
+            low, width = arguments
+            assert integer_between(stream, low, low + width) == generator.integers(low, low + width)
+        elif name == "choice":
+            assert 3 + integer_below(stream, *arguments) == generator.choice(range(3, 3 + arguments[0]))
+        elif name == "uniform":
+            low, width = arguments
+            assert uniform(stream, low, low + width) == generator.uniform(low, low + width)
+        elif name == "shuffle":
+            items, theirs = np.arange(arguments[0] + 1), list(range(arguments[0]))
+            shuffle(stream, items, arguments[0])
+            generator.shuffle(theirs)
+            assert items.tolist() == [*theirs, arguments[0]]
         else:  # the stream goes into another generator and comes back, the buffered half included
             other = np.random.default_rng(0)
             restore_stream(other, stream)

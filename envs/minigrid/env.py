@@ -1,0 +1,263 @@
+"""One MiniGrid environment: the batched core with one slot, and the attributes that MiniGrid's users touch."""
+
+from operator import index
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from rltk.envs.minigrid.board import AHEAD_X, AHEAD_Y
+from rltk.envs.minigrid.core import Core
+from rltk.envs.minigrid.engine import NEXT_STEP
+from rltk.envs.minigrid.family import Setting, configure
+from rltk.envs.minigrid.level import CARRYING, DIRECTION, LIMIT, MAX_STEPS, STEPS, X, Y
+from rltk.envs.minigrid.missions import MissionSpace
+from rltk.envs.minigrid.things import Actions, GridView, Thing, code_of_thing, thing_of
+from rltk.envs.tabular.options import check_integer
+from rltk.errors import ArgumentError, DisplayError
+from rltk.mdp import restore_stream, stream_of
+
+METADATA = {"render_modes": ["human", "rgb_array"], "render_fps": 10, "draw_law": False, "reward_model": "declared"}
+MISSION_FORMS = ("text", "number", "none")
+
+
+def observation_space(setting: Setting, mission: str = "text") -> spaces.Dict:
+    """image (V, V, 3) uint8, direction, and the mission as a sentence, its number, or not at all."""
+    view = setting.view.agent_view_size
+    parts: dict[str, gym.Space[Any]] = {
+        "image": spaces.Box(0, 255, (view, view, 3), np.uint8),
+        "direction": spaces.Discrete(4),
+    }
+    if mission == "text":
+        parts["mission"] = MissionSpace(setting.plan.missions.texts)
+    elif mission == "number":
+        parts["mission"] = spaces.Discrete(len(setting.plan.missions))
+    elif mission != "none":
+        raise ArgumentError(f"mission is one of {', '.join(MISSION_FORMS)}; found {mission!r}")
+    return spaces.Dict(parts)
+
+
+class MiniGridEnv(gym.Env[Any, int]):
+    """A level of `family`, seed for seed that of minigrid 3.2.0, with the family's own options by keyword.
+
+    Of every family: max_steps, see_through_walls (where the family leaves it open), agent_view_size (odd), and for
+    pictures render_mode, screen_size, highlight, tile_size, agent_pov. mission: "text", "number" or "none".
+
+    An episode is truncated after max_steps by the environment itself. As in minigrid, stepping on after an end goes on
+    in the same level. Raises ArgumentError, SizeError or UnknownNameError for options that can't be used.
+    """
+
+    metadata = METADATA
+
+    def __init__(self, family: str, *, mission: str = "text", **options: Any) -> None:
+        self._setting = configure(family, **options)
+        self._core = Core(self._setting, 1)
+        self._mission_form = mission
+        self._body = self._core.levels.body[0]
+        self.grid = GridView(self._core.levels, 0)
+        self.observation_space = observation_space(self._setting, mission)
+        self.action_space = spaces.Discrete(self._setting.plan.n_actions)  # type: ignore[assignment]
+        self.actions = Actions
+        self.render_mode = self._setting.view.render_mode
+        self._actions = np.zeros(1, dtype=np.int64)
+        self._rewards = np.zeros(1)
+        self._flags = np.zeros((2, 1), dtype=bool)
+        self._directions = np.zeros(1, dtype=np.int64)
+        self._started = False
+
+    # Gymnasium's interface
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """A new level. `seed` begins the random stream anew; `options` are not used."""
+        super().reset(seed=seed)
+        self._core.streams[0] = stream_of(self.np_random)
+        try:
+            self._core.generate(self._core.everyone)
+        finally:
+            restore_stream(self.np_random, self._core.streams[0])
+        self._started = True
+        if self.render_mode == "human":
+            self.render()
+        return self.gen_obs(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Take `action`, a number or a member of `actions`. ArgumentError where there is no such action."""
+        if not self._started:
+            raise ArgumentError("step before the first reset: call reset() to generate a level")
+        try:
+            self._actions[0] = index(action)
+        except TypeError:
+            raise self._no_action(action) from None
+        draws = self._setting.plan.draws_in_step
+        if draws:
+            self._core.streams[0] = stream_of(self.np_random)
+        self._core.ended[0] = False
+        fault, _ = self._core.step(self._actions, NEXT_STEP, self._rewards, self._flags)
+        if fault >= 0:
+            raise self._no_action(action)
+        if draws:
+            restore_stream(self.np_random, self._core.streams[0])
+        if self.render_mode == "human":
+            self.render()
+        return self.gen_obs(), float(self._rewards[0]), bool(self._flags[0, 0]), bool(self._flags[1, 0]), {}
+
+    def _no_action(self, action: Any) -> ArgumentError:
+        return ArgumentError(f"action: an integer from 0 to {self.action_space.n - 1}; found {action!r}")  # type: ignore[attr-defined]
+
+    def gen_obs(self) -> dict[str, Any]:
+        """What the agent is shown now."""
+        images = self._core.images(1)
+        self._core.observe(self._core.everyone, images, self._directions)
+        view = self.agent_view_size
+        observation = {"image": images.reshape(view, view, 3), "direction": int(self._directions[0])}
+        if self._mission_form == "text":
+            observation["mission"] = self.mission
+        elif self._mission_form == "number":
+            observation["mission"] = self.mission_number
+        return observation
+
+    def render(self) -> NDArray[np.uint8] | None:
+        """A picture of the level. Not drawn yet: DisplayError."""
+        if self.render_mode is None:
+            name = "" if self.spec is None else self.spec.id
+            gym.logger.warn(
+                "render() was called on an environment made without a render mode. "
+                f'Say which at its making: gym.make("{name}", render_mode="rgb_array")'
+            )
+            return None
+        raise DisplayError("MiniGrid's levels have no pictures yet: make the environment without a render_mode")
+
+    # What MiniGrid's users touch
+
+    @property
+    def agent_pos(self) -> tuple[int, int]:
+        """(x, y) of the agent."""
+        return int(self._body[X]), int(self._body[Y])
+
+    @agent_pos.setter
+    def agent_pos(self, place: Any) -> None:
+        x, y = place
+        self.grid._check(x, y)
+        self._body[X], self._body[Y] = x, y
+
+    @property
+    def agent_dir(self) -> int:
+        """Where the agent looks: 0 right, 1 down, 2 left, 3 up."""
+        return int(self._body[DIRECTION])
+
+    @agent_dir.setter
+    def agent_dir(self, direction: int) -> None:
+        if direction not in range(4):
+            raise ArgumentError(f"agent_dir: 0 right, 1 down, 2 left or 3 up; found {direction!r}")
+        self._body[DIRECTION] = direction
+
+    @property
+    def carrying(self) -> Thing | None:
+        """What the agent carries."""
+        return thing_of(int(self._body[CARRYING]))
+
+    @carrying.setter
+    def carrying(self, thing: Any) -> None:
+        new = thing_of(code_of_thing(thing))
+        if new is not None and not new.can_pickup():
+            raise ArgumentError(f"carrying: None, a key, a ball or a box; found {thing!r}")
+        self._body[CARRYING] = 0 if new is None else new.code
+
+    @property
+    def max_steps(self) -> int:
+        """After so many steps the episode is truncated."""
+        return int(self._body[MAX_STEPS] if self._started else self._core.levels.board[LIMIT])
+
+    @max_steps.setter
+    def max_steps(self, limit: int) -> None:
+        self._body[MAX_STEPS] = self._core.levels.board[LIMIT] = check_integer("max_steps", limit, 1)
+
+    @property
+    def step_count(self) -> int:
+        """Steps of this episode so far."""
+        return int(self._body[STEPS])
+
+    @property
+    def steps_remaining(self) -> int:
+        """Steps until truncation."""
+        return self.max_steps - self.step_count
+
+    @property
+    def mission(self) -> str:
+        """What the agent is told."""
+        return self._setting.plan.missions.texts[self.mission_number]
+
+    @property
+    def mission_number(self) -> int:
+        """The number of `mission` among the family's sentences."""
+        return int(self._core.mission_numbers[0])
+
+    @property
+    def width(self) -> int:
+        """Cells from left to right."""
+        return self.grid.width
+
+    @property
+    def height(self) -> int:
+        """Cells from top to bottom."""
+        return self.grid.height
+
+    @property
+    def agent_view_size(self) -> int:
+        """Cells along a side of the view."""
+        return self._setting.view.agent_view_size
+
+    @property
+    def see_through_walls(self) -> bool:
+        """Whether walls hide nothing."""
+        return self._setting.sees_through
+
+    @property
+    def dir_vec(self) -> NDArray[np.int64]:
+        """(2,): one step ahead."""
+        return np.array([AHEAD_X[self.agent_dir], AHEAD_Y[self.agent_dir]])
+
+    @property
+    def right_vec(self) -> NDArray[np.int64]:
+        """(2,): one step to the agent's right."""
+        return np.array([-AHEAD_Y[self.agent_dir], AHEAD_X[self.agent_dir]])
+
+    @property
+    def front_pos(self) -> NDArray[np.int64]:
+        """(2,): the cell ahead of the agent."""
+        return self.agent_pos + self.dir_vec
+
+    # The state
+
+    def get_state(self) -> dict[str, NDArray[Any]]:
+        """All that the future depends on: `grid` (height, width) uint8 codes, `body` (BODY,) int32 and `memory` (M,)
+        int32 registers (`level.py`), `stream` (6,) uint64."""
+        if not self._started:
+            raise ArgumentError("there is no state before the first reset: call reset()")
+        state = {name: array[0] for name, array in self._core.get_state().items()}
+        return {**state, "stream": stream_of(self.np_random)}
+
+    def set_state(self, state: Any, restore_rng: bool = False) -> None:
+        """Go to what `get_state` gave. The random stream goes on as it is unless `restore_rng`: whoever plans with this
+        environment must not see the draws to come.
+
+        Raises ArgumentError, and changes nothing, where `state` does not fit.
+        """
+        if isinstance(state, dict):
+            state = {name: np.asarray(array)[None] for name, array in state.items()}
+        found = self._core.checked(state, {})
+        self._core.set_state(found)
+        self._started = True
+        if restore_rng:
+            restore_stream(self.np_random, found["stream"][0])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name not in ("_body", "grid")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        # Views of the core's arrays: copies of them would show another level.
+        self._body = self._core.levels.body[0]
+        self.grid = GridView(self._core.levels, 0)

@@ -1,0 +1,217 @@
+"""A family of levels: its generator, and how a person's options become a board, a time limit and missions.
+
+A family is one file of `levels/` with
+
+- `generate(level, options, stream)`: a kernel that builds a level on a cleared board with the verbs of `board.py` and
+  `rooms.py`, and returns `FINE` or why it could not;
+- `plan(...)`: a function whose keyword arguments are the family's own options; it checks them and returns a `Plan`;
+- `FAMILY = Family(name, generate, plan)`.
+
+and one entry in `ids.py`. Nothing else: environments, batches and the tests against MiniGrid read these.
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from rltk.envs.minigrid.actions import N_ACTIONS
+from rltk.envs.minigrid.engine import generate_some
+from rltk.envs.minigrid.ids import FAMILIES
+from rltk.envs.minigrid.level import Levels, make_levels
+from rltk.envs.minigrid.missions import Missions
+from rltk.envs.minigrid.rules import GOAL_RULE
+from rltk.envs.tabular.options import check_integer
+from rltk.errors import ArgumentError, SizeError, UnknownNameError
+
+NOWHERE = (-1, -1)
+MOST_CELLS = 1_000_000  # of one board
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a family's options come to.
+
+    width, height: cells of the board. max_steps: an episode's, where the caller gives none. options: the generator's
+    numbers. see_through_walls: None leaves it to the caller. rule: one of `rules.py`. memory: words that the generator
+    or the rule needs (`Level.memory`), each to hold -1 or the index of a cell or less. draws_in_step: things move.
+    """
+
+    width: int
+    height: int
+    max_steps: int
+    missions: Missions
+    options: tuple[int, ...] = ()
+    see_through_walls: bool | None = None
+    rule: int = GOAL_RULE
+    memory: int = 0
+    n_actions: int = N_ACTIONS
+    draws_in_step: bool = False
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family of levels, as the module's docstring says."""
+
+    name: str
+    generate: Callable[..., Any]
+    plan: Callable[..., Plan]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The family's own keyword options and their defaults; `inspect.Parameter.empty` where one must be given."""
+        return {name: parameter.default for name, parameter in inspect.signature(self.plan).parameters.items()}
+
+
+@dataclass(frozen=True)
+class View:
+    """Options that every family takes: what is seen, and how it is shown."""
+
+    agent_view_size: int = 7
+    render_mode: str | None = None
+    screen_size: int = 640
+    highlight: bool = True
+    tile_size: int = 32
+    agent_pov: bool = False
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Everything that an environment is made from, checked: `configure` makes it."""
+
+    family: Family
+    plan: Plan
+    view: View
+    max_steps: int
+    sees_through: bool
+    arguments: dict[str, Any] = field(compare=False)
+
+    def __reduce__(self) -> Any:
+        return _configured, (self.family.name, self.arguments)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Setting":
+        return self  # nothing in it changes
+
+    def levels(self, count: int) -> Levels:
+        """`count` empty boards."""
+        return make_levels(
+            count,
+            self.plan.width,
+            self.plan.height,
+            view=self.view.agent_view_size,
+            sees_through=self.sees_through,
+            rule=self.plan.rule,
+            limit=self.max_steps,
+            memory=self.plan.memory,
+        )
+
+    def generator(self) -> Any:
+        """The family's compiled `generate_some`."""
+        return _generator(self.family.name)
+
+    def generator_options(self) -> np.ndarray:
+        """(n,) int64, the generator's numbers."""
+        return np.array(self.plan.options, dtype=np.int64)
+
+
+def family_of(name: str) -> Family:
+    """The family called `name`. UnknownNameError lists those there are."""
+    if name not in FAMILIES:
+        raise UnknownNameError(f"no family of levels is called {name!r}; there are {', '.join(FAMILIES)}")
+    return import_module(f"rltk.envs.minigrid.levels.{FAMILIES[name][0]}").FAMILY
+
+
+@cache
+def _generator(name: str) -> Any:
+    return generate_some(family_of(name).generate)
+
+
+def configure(
+    family: str, *, max_steps: int | None = None, see_through_walls: bool | None = None, **options: Any
+) -> Setting:
+    """The setting of `family` under these options: its own, and those of every family. ArgumentError for bad ones."""
+    kind = family_of(family)
+    arguments = {"max_steps": max_steps, "see_through_walls": see_through_walls, **options}
+    shared = {name: options.pop(name) for name in list(options) if name in View.__dataclass_fields__}
+    own = kind.options
+    unknown = [name for name in options if name not in own]
+    if unknown:
+        known = ", ".join([*own, "max_steps", "see_through_walls", *View.__dataclass_fields__])
+        raise ArgumentError(f"{family} has no option {', '.join(map(repr, unknown))}; its options are {known}")
+    missing = [name for name, default in own.items() if default is inspect.Parameter.empty and name not in options]
+    if missing:
+        raise ArgumentError(f"{family} needs the option {', '.join(missing)}")
+    plan = kind.plan(**options)
+    fixed = plan.see_through_walls
+    if plan.width * plan.height > MOST_CELLS:
+        raise SizeError(f"a board of {plan.width} x {plan.height} cells; at most {MOST_CELLS:,} cells fit")
+    if fixed is not None and see_through_walls is not None:
+        raise ArgumentError(f"see_through_walls: {family} fixes it at {fixed}; leave it out")
+    return Setting(
+        family=kind,
+        plan=plan,
+        view=_checked_view(View(**shared)),
+        max_steps=plan.max_steps if max_steps is None else check_integer("max_steps", max_steps, 1),
+        sees_through=check_flag("see_through_walls", see_through_walls or False) if fixed is None else fixed,
+        arguments=arguments,
+    )
+
+
+def _configured(family: str, arguments: dict[str, Any]) -> Setting:
+    return configure(family, **arguments)
+
+
+def _checked_view(view: View) -> View:
+    size = check_integer("agent_view_size", view.agent_view_size, 3)
+    if size % 2 == 0 or size > 61:  # a row of the view is a word of bits
+        raise ArgumentError(f"agent_view_size: an odd number from 3 to 61; found {size}")
+    if view.render_mode not in (None, "human", "rgb_array"):
+        raise ArgumentError(f"render_mode is None or one of human, rgb_array; found {view.render_mode!r}")
+    check_integer("screen_size", view.screen_size, 1)
+    check_integer("tile_size", view.tile_size, 1)
+    check_flag("highlight", view.highlight)
+    check_flag("agent_pov", view.agent_pov)
+    return view
+
+
+# Checks for plans: each gives the value back, or an ArgumentError that names it.
+
+
+def check_flag(name: str, value: Any) -> bool:
+    """`value` as a bool."""
+    if not isinstance(value, bool | np.bool_):
+        raise ArgumentError(f"{name}: True or False; found {value!r}")
+    return bool(value)
+
+
+def check_size(name: str, value: Any, least: int, most: int = 1000) -> int:
+    """`value` as a number of cells along a side."""
+    size = check_integer(name, value, least)
+    if size > most:
+        raise SizeError(f"{name}: at most {most} cells along a side; found {size}")
+    return size
+
+
+def check_direction(name: str, value: Any) -> int:
+    """`value` as a direction: 0 right, 1 down, 2 left, 3 up."""
+    if check_integer(name, value, 0) > 3:
+        raise ArgumentError(f"{name}: 0 right, 1 down, 2 left or 3 up; found {value!r}")
+    return int(value)
+
+
+def check_place(name: str, value: Any, width: int, height: int) -> tuple[int, int]:
+    """`value` as (x, y) inside the outer walls of a board."""
+    try:
+        x, y = value
+        inside = 0 < x < width - 1 and 0 < y < height - 1 and int(x) == x and int(y) == y
+    except (TypeError, ValueError):
+        inside = False
+    if not inside:
+        raise ArgumentError(
+            f"{name}: None or (x, y) inside the walls, from (1, 1) to ({width - 2}, {height - 2}); found {value!r}"
+        )
+    return int(x), int(y)

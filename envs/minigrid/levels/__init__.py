@@ -1,0 +1,1 @@
+"""The families of levels, a file each; `rltk.envs.minigrid.ids` says which ids belong to which."""
