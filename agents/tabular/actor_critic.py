@@ -16,8 +16,8 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from rltk.agents.tabular.checks import checked_number
-from rltk.agents.tabular.episodes import TRUNCATED
+from rltk.agents.tabular.checks import checked_number, masked
+from rltk.agents.tabular.episodes import checked_truncated
 from rltk.agents.tabular.exploration import Softmax, weigh_softmax
 from rltk.agents.tabular.learner import TabularLearner
 from rltk.agents.tabular.memory import lengthened
@@ -90,6 +90,11 @@ class PolicyGradient(TabularLearner):
         self.beta = checked_number("beta", beta)
         super().__init__(env, exploration=Softmax(1.0), **options)
 
+    @classmethod
+    def options(cls) -> tuple[str, ...]:
+        """The names of all options."""
+        return tuple(name for name in super().options() if name != "exploration")
+
     @property
     def preference(self) -> np.ndarray:
         """(S, A) float64: the preferences h, -inf where an action is barred."""
@@ -106,9 +111,7 @@ class PolicyGradient(TabularLearner):
     def action_probabilities(self, observations: Any, mask: Any = None, deterministic: bool = True) -> np.ndarray:
         """(N, A) float64: the policy in (N,) observations; its likeliest actions where deterministic."""
         index = self._indices(observations)
-        preference = self.table[index]
-        if mask is not None:
-            preference = np.where(np.asarray(mask, dtype=bool), preference, -np.inf)
+        preference = masked(self.table[index], mask)
         if not deterministic:
             return self.exploration.probabilities(preference, index, 1.0, self.habits)
         probabilities = np.zeros(preference.shape)
@@ -140,7 +143,7 @@ class CriticAndSteps(NamedTuple):
     states: np.ndarray  # (room,) int64
     actions: np.ndarray  # (room,) int64
     rewards: np.ndarray  # (room,) float64
-    count: np.ndarray  # type: ignore[assignment]  # (1,) int64
+    size: np.ndarray  # (1,) int64
 
 
 @jit
@@ -160,24 +163,24 @@ def reinforce_update(
     stream,
 ):
     """Note the step; at an end climb from every step of the episode, first to last. Returns the sum of the errors."""
-    value, policy, settings, states, actions, rewards, count = memory
-    at = count[0]
+    value, policy, settings, states, actions, rewards, size = memory
+    at = size[0]
     states[at], actions[at], rewards[at] = state, action, reward
-    count[0] += 1
+    size[0] += 1
     if not over:
         return reward * 0.0
     errors, discount = reward * 0.0, 1.0  # an infinite reward stops learning at once
     if terminated or settings[1] > 0.0:
         target = 0.0 if terminated else value[next_state]
-        for t in range(count[0] - 1, -1, -1):
+        for t in range(size[0] - 1, -1, -1):
             target = rewards[t] + gamma * target
             rewards[t] = target  # the return from here on
-        for t in range(count[0]):
+        for t in range(size[0]):
             error = rewards[t] - value[states[t]]
             value[states[t]] += settings[0] * error
             errors += error + climb(preference, states[t], actions[t], alpha * discount * error, policy)
             discount *= gamma
-    count[0] = 0
+    size[0] = 0
     return errors
 
 
@@ -192,9 +195,7 @@ class REINFORCE(PolicyGradient):
     own_options = ("beta", "truncated")
 
     def __init__(self, env: Any, *, truncated: str = "discard", **options: Any) -> None:
-        if truncated not in TRUNCATED:
-            raise ArgumentError(f"truncated is one of {', '.join(TRUNCATED)}; it is {truncated!r}")
-        self.truncated = truncated
+        self.truncated = checked_truncated(truncated)
         super().__init__(env, **options)
 
     def _new_memory(self) -> Any:
@@ -205,4 +206,4 @@ class REINFORCE(PolicyGradient):
         )
 
     def _reserve(self, count: int) -> None:
-        self.memory = lengthened(self.memory, ("states", "actions", "rewards"), int(self.memory.count[0]) + count)
+        self.memory = lengthened(self.memory, ("states", "actions", "rewards"), int(self.memory.size[0]) + count)

@@ -32,13 +32,13 @@ GOES_ON, TERMINATED, TRUNCATED = 0, 1, 2
 
 
 class Experienced(NamedTuple):
-    """All steps so far, `count[0]` of them, in order."""
+    """All steps so far, `size[0]` of them, in order."""
 
     states: np.ndarray  # (room,) int64
     next_states: np.ndarray  # (room,) int64
     rewards: np.ndarray  # (room,) float64
     ends: np.ndarray  # (room,) int64: GOES_ON, TERMINATED or TRUNCATED
-    count: np.ndarray  # type: ignore[assignment]  # (1,) int64
+    size: np.ndarray  # (1,) int64
     ended: np.ndarray  # (1,) int64: how many of them belong to episodes that have ended
     discard: np.ndarray  # (1,) bool: whether truncated episodes are forgotten
     sweeps: np.ndarray  # (1,) int64: how many the last settling took
@@ -49,15 +49,15 @@ def batch_update(
     value, memory, state, action, reward, next_state, next_action, terminated, over, alpha, gamma, behaviour, stream
 ):
     """Note the step; the values move in `sweep`."""
-    states, next_states, rewards, ends, count, ended, discard, sweeps = memory
-    at = count[0]
+    states, next_states, rewards, ends, size, ended, discard, sweeps = memory
+    at = size[0]
     states[at], next_states[at], rewards[at] = state, next_state, reward
     ends[at] = TERMINATED if terminated else TRUNCATED if over else GOES_ON
-    count[0] += 1
+    size[0] += 1
     if over and discard[0] and not terminated:
-        count[0] = ended[0]
+        size[0] = ended[0]
     elif over:
-        ended[0] = count[0]
+        ended[0] = size[0]
     return reward * 0.0  # what is not finite stops learning at once
 
 
@@ -67,7 +67,7 @@ def sweep(value, memory, n, whole_returns, gamma, sums, visits):
 
     whole_returns: targets are returns, else one-step ones. sums, visits: (S,) float64, room.
     """
-    states, next_states, rewards, ends, count, ended, discard, sweeps = memory
+    states, next_states, rewards, ends, size, ended, discard, sweeps = memory
     sums[:] = 0.0
     visits[:] = 0.0
     target = 0.0
@@ -157,7 +157,7 @@ class BatchTD(BatchLearner):
     name = "batch-td"
 
     def _settle(self) -> None:
-        self._settle_on(int(self.memory.count[0]), False)
+        self._settle_on(int(self.memory.size[0]), False)
 
 
 class BatchMonteCarlo(BatchLearner):

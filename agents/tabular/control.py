@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from rltk.agents.tabular.checks import masked
 from rltk.agents.tabular.exploration import EpsilonGreedy, Exploration
 from rltk.agents.tabular.learner import TabularLearner
 from rltk.errors import ArgumentError
@@ -27,6 +28,11 @@ class ControlLearner(TabularLearner):
     ) -> None:
         if epsilon is not None and exploration is not None:
             raise ArgumentError("epsilon is short for exploration=EpsilonGreedy(epsilon); give one of the two")
+        if exploration is not None and not isinstance(exploration, Exploration):
+            raise ArgumentError(
+                "exploration: a rule of behaviour such as EpsilonGreedy(0.1), Softmax(1.0), UCB(2.0) or "
+                f"FixedPolicy(policy) was expected; found {exploration!r}"
+            )
         rule = EpsilonGreedy(0.1 if epsilon is None else epsilon) if exploration is None else exploration
         super().__init__(env, exploration=rule, **options)
 
@@ -57,9 +63,7 @@ class ControlLearner(TabularLearner):
     def action_probabilities(self, observations: Any, mask: Any = None, deterministic: bool = True) -> np.ndarray:
         """(N, A) float64: the greedy policy of (N,) observations, or the behaviour policy where not deterministic."""
         index = self._indices(observations)
-        q = self.q[index]
-        if mask is not None:
-            q = np.where(np.asarray(mask, dtype=bool), q, -np.inf)
+        q = masked(self.q[index], mask)
         if not deterministic:
             return self.exploration.probabilities(q, index, self._rate_now(), self.habits)
         probabilities = np.zeros(q.shape)

@@ -41,7 +41,7 @@ def double_q_learning_update(
         target += gamma * other[next_state, best]
     error = target - mine[state, action]
     mine[state, action] += alpha * error
-    q[state, action] = (first[state, action] + second[state, action]) / 2
+    q[state, action] = first[state, action] / 2 + second[state, action] / 2  # their sum may overflow
     return error
 
 

@@ -6,11 +6,12 @@ it meanwhile. Any other begins each episode from a seed that is written down, an
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from operator import index
 from typing import Any
 
 import numpy as np
 
-from rltk.agents.tabular.checks import counts_episodes, observes_states
+from rltk.agents.tabular.checks import checked_choice, counts_episodes, observes_states
 from rltk.errors import ArgumentError, CheckpointError, SpaceError
 from rltk.mdp import MDP, model_of, sync_time_limit
 from rltk.runs import Streams
@@ -34,8 +35,7 @@ class Experience:
     """One environment and one learner's place in it. `streams` are the learner's: "environment" and "episodes"."""
 
     def __init__(self, env: Any, streams: Streams, backend: str) -> None:
-        if backend not in BACKENDS:
-            raise ArgumentError(f"backend is one of {', '.join(BACKENDS)}; it is {backend!r}")
+        backend = checked_choice("backend", backend, BACKENDS)
         self.env, self.streams = env, streams
         self.mdp: MDP | None
         self.mdp, self.time_limit, self._reason = model_of(env)
@@ -151,7 +151,10 @@ def row_reader(space: Any) -> Callable[[Any], int]:
     start, n = int(space.start), int(space.n)
 
     def row_of(observation: Any) -> int:
-        row = int(observation) - start
+        try:
+            row = index(observation) - start
+        except TypeError:  # 2.7 or "3" is no number of a state
+            row = -1
         if 0 <= row < n:  # a kernel would not look
             return row
         raise SpaceError(

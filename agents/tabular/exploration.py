@@ -311,7 +311,10 @@ class FixedPolicy(Exploration):
 
     def __init__(self, policy: Any) -> None:
         super().__init__(0.0)
-        self.policy = np.asarray(policy)
+        try:
+            self.policy = np.asarray(policy)
+        except ValueError as error:  # rows of different lengths
+            raise ArgumentError(f"policy: an array of probabilities or actions was expected ({error})") from None
 
     def habits(self, available: np.ndarray) -> Any:
         """The policy; ArgumentError where it is none over these states and actions."""
@@ -327,6 +330,8 @@ class FixedPolicy(Exploration):
 
     def _probabilities(self, n_states: int, n_actions: int) -> np.ndarray:
         policy = self.policy
+        if policy.dtype.kind not in "biuf":
+            raise ArgumentError(f"policy: probabilities or whole actions were expected; found {policy.dtype}")
         if policy.shape == (n_states,) and np.issubdtype(policy.dtype, np.integer):
             if ((policy < 0) | (policy >= n_actions)).any():
                 raise ArgumentError(f"policy: actions are numbers from 0 to {n_actions - 1}; found {policy.tolist()}")

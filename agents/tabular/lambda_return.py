@@ -20,11 +20,11 @@ from rltk.mdp import jit
 
 
 class StatesAndRewards(NamedTuple):
-    """The steps of the episode under way, `count[0]` of them."""
+    """The steps of the episode under way, `size[0]` of them."""
 
     states: np.ndarray  # (room,) int64
     rewards: np.ndarray  # (room,) float64
-    count: np.ndarray  # type: ignore[assignment]  # (1,) int64
+    size: np.ndarray  # (1,) int64
     lambda_: np.ndarray  # (1,) float64
 
 
@@ -33,10 +33,10 @@ def lambda_return_update(
     value, memory, state, action, reward, next_state, next_action, terminated, over, alpha, gamma, behaviour, stream
 ):
     """Note the step; at an end update every state of the episode, in place. Returns the sum of the errors."""
-    states, rewards, count, lambda_ = memory
-    at = count[0]
+    states, rewards, size, lambda_ = memory
+    at = size[0]
     states[at], rewards[at] = state, reward
-    count[0] += 1
+    size[0] += 1
     errors = reward * 0.0  # what is not finite stops learning at once
     if not over:
         return errors
@@ -44,11 +44,11 @@ def lambda_return_update(
     for t in range(at, -1, -1):
         rewards[t] += gamma * ahead  # the lambda-return from here on
         ahead = (1.0 - lambda_[0]) * value[states[t]] + lambda_[0] * rewards[t]
-    for t in range(count[0]):
+    for t in range(size[0]):
         error = rewards[t] - value[states[t]]
         value[states[t]] += alpha * error
         errors += error
-    count[0] = 0
+    size[0] = 0
     return errors
 
 

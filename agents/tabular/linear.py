@@ -152,8 +152,11 @@ def checked_features(features: Any, n_states: int, first: int = 0) -> np.ndarray
         return np.eye(n_states)
     found = features(first + np.arange(n_states)) if callable(features) else features
     try:
-        array = np.array(found, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+        array = np.asarray(found)
+        if array.dtype.kind not in "biufO":
+            raise TypeError(f"their type is {array.dtype}")
+        array = array.astype(np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
         raise ArgumentError(f"features: ({n_states}, d) numbers were expected ({error})") from None
     if array.ndim != 2 or array.shape[0] != n_states or array.shape[1] == 0:
         raise ArgumentError(

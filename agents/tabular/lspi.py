@@ -95,7 +95,7 @@ def lspi(
 
 
 class Gathered(NamedTuple):
-    """The features, and all steps so far: `count[0]` of them."""
+    """The features, and all steps so far: `size[0]` of them."""
 
     features: np.ndarray  # (S, d) float64
     available: np.ndarray  # (S, A) bool
@@ -105,7 +105,7 @@ class Gathered(NamedTuple):
     rewards: np.ndarray  # (room,) float64
     next_states: np.ndarray  # (room,) int64
     terminated: np.ndarray  # (room,) bool
-    count: np.ndarray  # type: ignore[assignment]  # (1,) int64
+    size: np.ndarray  # (1,) int64
 
 
 @jit
@@ -113,10 +113,10 @@ def gather(
     weights, memory, state, action, reward, next_state, next_action, terminated, over, alpha, gamma, behaviour, stream
 ):
     """Note one step; returns 0, or nan where the reward is not finite."""
-    states, actions, rewards, next_states, ended, count = memory[3:]
-    at = count[0]
+    states, actions, rewards, next_states, ended, size = memory[3:]
+    at = size[0]
     states[at], actions[at], rewards[at], next_states[at], ended[at] = state, action, reward, next_state, terminated
-    count[0] += 1
+    size[0] += 1
     return reward * 0.0
 
 
@@ -139,7 +139,7 @@ class LSPI(NoStepSize, LinearLearner):
 
     def samples(self) -> Samples:
         """All steps so far."""
-        memory, n = self.memory, int(self.memory.count[0])
+        memory, n = self.memory, int(self.memory.size[0])
         return samples_of(*(part[:n] for part in memory[3:8]))
 
     def _new_memory(self) -> Any:
@@ -154,11 +154,11 @@ class LSPI(NoStepSize, LinearLearner):
             rewards=none.astype(np.float64),
             next_states=none,
             terminated=none.astype(bool),
-            count=np.zeros(1, dtype=np.int64),
+            size=np.zeros(1, dtype=np.int64),
         )
 
     def _reserve(self, count: int) -> None:
-        self.memory = lengthened(self.memory, Gathered._fields[3:8], int(self.memory.count[0]) + count)
+        self.memory = lengthened(self.memory, Gathered._fields[3:8], int(self.memory.size[0]) + count)
 
     def _learn_piece(self, count: int) -> None:
         while count > 0:

@@ -17,9 +17,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rltk.agents.tabular.batch import SettlingLearner
-from rltk.agents.tabular.checks import checked_number
+from rltk.agents.tabular.checks import available_actions, checked_number
+from rltk.agents.tabular.linear import checked_features
 from rltk.agents.tabular.prediction import PredictionLearner
-from rltk.errors import ArgumentError, SizeError
+from rltk.errors import LearningError, SizeError
 from rltk.mdp import jit
 
 _MOST_FEATURES = 16_384  # A of 2 GiB
@@ -60,7 +61,8 @@ def lstd_update(
 class LSTD(SettlingLearner):
     """Learn a policy's state values by least-squares TD: `LSTD(env, policy)`, or `LSTD(env, features=X)`.
 
-    features: (S, d) finite numbers, the features of each state; one for each state if None. ridge: of A's diagonal, at
+    features: (S, d) finite numbers, the features of each state, or a function of all observations (S,) that gives them;
+    one for each state if None. ridge: of A's diagonal, at
     least 0; with 0 the shortest w that comes nearest to solving the equations is taken. `agent.weights` (d,) is w.
     `PredictionLearner` owns the other options; there is no alpha.
     """
@@ -72,7 +74,8 @@ class LSTD(SettlingLearner):
     def __init__(
         self, env: Any, policy: Any = None, *, features: Any = None, ridge: float = 1e-6, **options: Any
     ) -> None:
-        self.features = None if features is None else np.array(features, dtype=np.float64)
+        n_states, first = len(available_actions(env, type(self).__name__)), int(env.observation_space.start)
+        self.features = None if features is None else checked_features(features, n_states, first)
         self.ridge = checked_number("ridge", ridge, np.inf)
         super().__init__(env, policy, **options)
 
@@ -83,13 +86,7 @@ class LSTD(SettlingLearner):
 
     def _new_memory(self) -> Any:
         features = np.zeros((0, 0)) if self.features is None else self.features
-        d = self.n_states if self.features is None else features.shape[-1] if features.ndim == 2 else 0
-        if self.features is not None and (
-            features.shape != (self.n_states, d) or not d or not np.isfinite(features).all()
-        ):
-            raise ArgumentError(
-                f"features: ({self.n_states}, d) finite numbers, a row for each state; found shape {features.shape}"
-            )
+        d = self.n_states if self.features is None else features.shape[1]
         if d > _MOST_FEATURES:
             raise SizeError(
                 f"LSTD solves equations of {d:,} unknowns, which would take {d * d * 8 / 2**30:.0f} GiB; give features "
@@ -99,8 +96,14 @@ class LSTD(SettlingLearner):
 
     def _settle(self) -> None:
         A, b, features, origin, weights = self.memory
-        if self.ridge > 0:
-            weights[:] = np.linalg.solve(A + self.ridge * np.eye(b.size), b)
-        else:
-            weights[:] = np.linalg.lstsq(A, b)[0]
+        try:
+            if self.ridge > 0:
+                weights[:] = np.linalg.solve(A + self.ridge * np.eye(b.size), b)
+            else:
+                weights[:] = np.linalg.lstsq(A, b)[0]
+        except np.linalg.LinAlgError as error:
+            mend = "Give a larger ridge, or features that do not depend on each other"
+            raise LearningError(
+                f"LSTD: the equations after step {self.timestep} have no solution ({error}). {mend}"
+            ) from None
         self.table[:] = origin[0] + (weights if self.features is None else features @ weights)

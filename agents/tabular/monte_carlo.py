@@ -11,6 +11,7 @@ first and every visit.
 
 from typing import Any
 
+from rltk.agents.tabular.checks import checked_flag
 from rltk.agents.tabular.control import ControlLearner
 from rltk.agents.tabular.episodes import note, size_of_step, steps_of, with_room
 from rltk.agents.tabular.prediction import PredictionLearner
@@ -23,23 +24,23 @@ def monte_carlo_update(
     value, memory, state, action, reward, next_state, next_action, terminated, over, alpha, gamma, behaviour, stream
 ):
     """Note the step; at an end update every state of the episode, in place. Returns the sum of the errors."""
-    states, actions, rewards, count, first, visits, flags = memory
+    states, actions, rewards, size, first, visits, flags = memory
     note(memory, state, action, reward, state)
     if not over:
         return reward * 0.0  # what is not finite stops learning at once
     errors, target = reward * 0.0, 0.0  # what is not finite stops learning, discarded or not
     if not terminated and flags[1]:
         target = value[next_state]
-    for t in range(count[0] - 1, -1, -1):
+    for t in range(size[0] - 1, -1, -1):
         target = rewards[t] + gamma * target
         row = states[t]
         if (terminated or flags[1]) and (not flags[0] or first[row] == t):
             error = target - value[row]
             value[row] += size_of_step(memory, row, alpha) * error
             errors += error
-    for t in range(count[0]):
+    for t in range(size[0]):
         first[states[t]] = -1
-    count[0] = 0
+    size[0] = 0
     return errors
 
 
@@ -48,7 +49,7 @@ def monte_carlo_control_update(
     q, memory, state, action, reward, next_state, next_action, terminated, over, alpha, gamma, behaviour, stream
 ):
     """Note the step; at an end update every state and action of the episode. Returns the sum of the errors."""
-    states, actions, rewards, count, first, visits, flags = memory
+    states, actions, rewards, size, first, visits, flags = memory
     n_actions = q.shape[1]
     note(memory, state, action, reward, state * n_actions + action)
     if not over:
@@ -56,16 +57,16 @@ def monte_carlo_control_update(
     errors, target = reward * 0.0, 0.0  # what is not finite stops learning, discarded or not
     if not terminated and flags[1]:
         target = q[next_state, next_action]
-    for t in range(count[0] - 1, -1, -1):
+    for t in range(size[0] - 1, -1, -1):
         target = rewards[t] + gamma * target
         row = states[t] * n_actions + actions[t]
         if (terminated or flags[1]) and (not flags[0] or first[row] == t):
             error = target - q[states[t], actions[t]]
             q[states[t], actions[t]] += size_of_step(memory, row, alpha) * error
             errors += error
-    for t in range(count[0]):
+    for t in range(size[0]):
         first[states[t] * n_actions + actions[t]] = -1
-    count[0] = 0
+    size[0] = 0
     return errors
 
 
@@ -90,7 +91,8 @@ class MonteCarlo(PredictionLearner):
         truncated: str = "discard",
         **options: Any,
     ) -> None:
-        self.first_visit, self.truncated, self._averages = bool(first_visit), truncated, alpha is None
+        self.first_visit, self.truncated = checked_flag("first_visit", first_visit), truncated
+        self._averages = alpha is None
         super().__init__(env, policy, alpha=0.0 if alpha is None else alpha, **options)
 
     def _new_memory(self) -> Any:
@@ -124,7 +126,8 @@ class MonteCarloControl(ControlLearner):
         truncated: str = "discard",
         **options: Any,
     ) -> None:
-        self.first_visit, self.truncated, self._averages = bool(first_visit), truncated, alpha is None
+        self.first_visit, self.truncated = checked_flag("first_visit", first_visit), truncated
+        self._averages = alpha is None
         super().__init__(env, alpha=0.0 if alpha is None else alpha, **options)
 
     def _new_memory(self) -> Any:

@@ -19,6 +19,7 @@ from rltk.agents.tabular.checks import checked_count
 from rltk.agents.tabular.control import ControlLearner
 from rltk.agents.tabular.prediction import PredictionLearner
 from rltk.mdp import jit
+from rltk.mdp.validation import refuse_size
 
 
 class Window(NamedTuple):
@@ -28,31 +29,32 @@ class Window(NamedTuple):
     actions: np.ndarray  # (n,) int64
     rewards: np.ndarray  # (n,) float64
     begin: np.ndarray  # (1,) int64
-    count: np.ndarray  # type: ignore[assignment]  # (1,) int64
+    size: np.ndarray  # (1,) int64
 
 
 def window_of(n: int) -> Window:
     """An empty window of n steps."""
-    whole = (np.zeros(size, dtype=np.int64) for size in (n, n, 1, 1))
-    states, actions, begin, count = whole
-    return Window(states, actions, np.zeros(n), begin, count)
+    refuse_size(f"a window of n = {n:,} steps", 24.0 * n, "Take a smaller n, or a Monte Carlo method")
+    whole = (np.zeros(room, dtype=np.int64) for room in (n, n, 1, 1))
+    states, actions, begin, size = whole
+    return Window(states, actions, np.zeros(n), begin, size)
 
 
 @jit
 def remember(memory, state, action, reward):
     """Add a step to the window, which has room for it."""
-    states, actions, rewards, begin, count = memory
-    at = (begin[0] + count[0]) % states.size
+    states, actions, rewards, begin, size = memory
+    at = (begin[0] + size[0]) % states.size
     states[at], actions[at], rewards[at] = state, action, reward
-    count[0] += 1
+    size[0] += 1
 
 
 @jit
 def oldest_return(memory, gamma, bootstrap):
     """G of the oldest step in the window, whose last step is followed by the value `bootstrap`."""
-    states, actions, rewards, begin, count = memory
+    states, actions, rewards, begin, size = memory
     total = bootstrap
-    for k in range(count[0] - 1, -1, -1):
+    for k in range(size[0] - 1, -1, -1):
         total = rewards[(begin[0] + k) % states.size] + gamma * total
     return total
 
@@ -60,9 +62,9 @@ def oldest_return(memory, gamma, bootstrap):
 @jit
 def forget_oldest(memory):
     """Take the oldest step out of the window."""
-    states, actions, rewards, begin, count = memory
+    states, actions, rewards, begin, size = memory
     begin[0] = (begin[0] + 1) % states.size
-    count[0] -= 1
+    size[0] -= 1
 
 
 @jit
@@ -70,10 +72,10 @@ def n_step_td_update(
     value, memory, state, action, reward, next_state, next_action, terminated, over, alpha, gamma, behaviour, stream
 ):
     """Update the state of n steps ago, or at an end all that wait; returns the sum of the errors."""
-    states, actions, rewards, begin, count = memory
+    states, actions, rewards, begin, size = memory
     remember(memory, state, action, reward)
     errors = reward * 0.0  # an infinite reward stops learning at once
-    while count[0] == states.size or (over and count[0] > 0):
+    while size[0] == states.size or (over and size[0] > 0):
         target = oldest_return(memory, gamma, 0.0 if terminated else value[next_state])
         error = target - value[states[begin[0]]]
         value[states[begin[0]]] += alpha * error
@@ -87,10 +89,10 @@ def n_step_sarsa_update(
     q, memory, state, action, reward, next_state, next_action, terminated, over, alpha, gamma, behaviour, stream
 ):
     """Update the state and action of n steps ago, or at an end all that wait; returns the sum of the errors."""
-    states, actions, rewards, begin, count = memory
+    states, actions, rewards, begin, size = memory
     remember(memory, state, action, reward)
     errors = reward * 0.0  # an infinite reward stops learning at once
-    while count[0] == states.size or (over and count[0] > 0):
+    while size[0] == states.size or (over and size[0] > 0):
         target = oldest_return(memory, gamma, 0.0 if terminated else q[next_state, next_action])
         s, a = states[begin[0]], actions[begin[0]]
         error = target - q[s, a]

@@ -29,6 +29,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rltk.agents.tabular.averages import NoStepSize
+from rltk.agents.tabular.checks import checked_flag
 from rltk.agents.tabular.control import ControlLearner
 from rltk.agents.tabular.episodes import checked_truncated, note, steps_of, with_room
 from rltk.agents.tabular.exploration import UCB
@@ -43,7 +44,7 @@ class WeighedSteps(NamedTuple):
     states: np.ndarray  # (room,) int64
     actions: np.ndarray  # (room,) int64
     rewards: np.ndarray  # (room,) float64
-    count: np.ndarray  # type: ignore[assignment]  # (1,) int64
+    size: np.ndarray  # (1,) int64
     first: np.ndarray  # (S,) int64
     visits: np.ndarray  # (S,) float64: N or C
     flags: np.ndarray  # (3,) bool: only first visits, bootstrap truncated ones, weighted
@@ -55,14 +56,14 @@ def off_policy_monte_carlo_update(
     value, memory, state, action, reward, next_state, next_action, terminated, over, alpha, gamma, behaviour, stream
 ):
     """Note the step; at an end update every state of the episode, in place. Returns the sum of the errors."""
-    states, actions, rewards, count, first, visits, flags, ratio = memory
-    note((states, actions, rewards, count, first, visits, flags), state, action, reward, state)
+    states, actions, rewards, size, first, visits, flags, ratio = memory
+    note((states, actions, rewards, size, first, visits, flags), state, action, reward, state)
     if not over:
         return reward * 0.0  # what is not finite stops learning at once
     errors, target, weight = reward * 0.0, 0.0, 1.0
     if not terminated and flags[1]:
         target = value[next_state]
-    for t in range(count[0] - 1, -1, -1):
+    for t in range(size[0] - 1, -1, -1):
         row = states[t]
         target = rewards[t] + gamma * target
         weight *= ratio[row, actions[t]]
@@ -73,9 +74,9 @@ def off_policy_monte_carlo_update(
             if share > 0.0:
                 value[row] += error * share / visits[row]
             errors += share * error
-    for t in range(count[0]):
+    for t in range(size[0]):
         first[states[t]] = -1
-    count[0] = 0
+    size[0] = 0
     return errors
 
 
@@ -102,7 +103,8 @@ class OffPolicyMonteCarlo(NoStepSize, PredictionLearner):
         truncated: str = "discard",
         **options: Any,
     ) -> None:
-        self.weighted, self.first_visit, self.truncated = bool(weighted), bool(first_visit), truncated
+        self.weighted, self.first_visit = checked_flag("weighted", weighted), checked_flag("first_visit", first_visit)
+        self.truncated = checked_truncated(truncated)
         super().__init__(env, policy, **options)
 
     def _new_memory(self) -> Any:
@@ -128,7 +130,7 @@ class ChancySteps(NamedTuple):
     actions: np.ndarray  # (room,) int64
     rewards: np.ndarray  # (room,) float64
     chances: np.ndarray  # (room,) float64: b(a | s)
-    count: np.ndarray  # type: ignore[assignment]  # (1,) int64
+    size: np.ndarray  # (1,) int64
     weights: np.ndarray  # (S, A) float64: C
     policy: np.ndarray  # (A,) float64: room for the behaviour in one state
     bootstrap: np.ndarray  # (1,) bool: whether truncated episodes count
@@ -153,12 +155,12 @@ def off_policy_monte_carlo_control_update(weigh: Callable[..., Any]) -> Callable
         q, memory, state, action, reward, next_state, next_action, terminated, over, alpha, gamma, behaviour, stream
     ):
         """Note the step; at an end update back to the last action that is not greedy. Returns the sum of the errors."""
-        states, actions, rewards, chances, count, weights, policy, bootstrap = memory
+        states, actions, rewards, chances, size, weights, policy, bootstrap = memory
         rate, habits = behaviour
         weigh(q[state], state, rate, habits, policy)
-        at = count[0]
+        at = size[0]
         states[at], actions[at], rewards[at], chances[at] = state, action, reward, policy[action]
-        count[0] += 1
+        size[0] += 1
         errors = reward * 0.0  # what is not finite stops learning at once
         if not over:
             return errors
@@ -171,11 +173,11 @@ def off_policy_monte_carlo_control_update(weigh: Callable[..., Any]) -> Callable
                 weights[s, a] += weight
                 error = target - q[s, a]
                 q[s, a] += error * weight / weights[s, a]
-                errors += error
+                errors += error + 0.0 * q[s, a]  # weights of a long way may overflow
                 if a != first_greedy(q, s):
                     break
                 weight /= chances[t]
-        count[0] = 0
+        size[0] = 0
         return errors
 
     return update

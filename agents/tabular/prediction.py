@@ -50,7 +50,14 @@ class PredictionLearner(TabularLearner):
     def error(self, states: Any = None) -> float:
         """The root mean square of `value - true_value()` over `states` (n,) numbers or (S,) bool; all if None."""
         truth = self.true_value()
-        chosen = slice(None) if states is None else np.asarray(states)
+        chosen = np.arange(self.n_states) if states is None else np.asarray(states)
+        flags = chosen.dtype == bool and chosen.shape == truth.shape
+        if not flags and not (chosen.dtype.kind in "iu" and ((chosen >= 0) & (chosen < truth.size)).all()):
+            raise ArgumentError(
+                f"states: numbers from 0 to {truth.size - 1}, or ({truth.size},) bool, were expected; found {states!r}"
+            )
+        if not truth[chosen].size:
+            raise ArgumentError("states: at least one; found none")
         return float(np.sqrt(np.mean((self.value[chosen] - truth[chosen]) ** 2)))
 
     def _new_table(self) -> np.ndarray:

@@ -26,12 +26,12 @@ def sarsa_lambda_update(
     q, memory, state, action, reward, next_state, next_action, terminated, over, alpha, gamma, behaviour, stream
 ):
     """Teach all states and actions that have a trace, in place, and return the TD error."""
-    trace, rows, count, settings, kind = memory
+    trace, rows, size, settings, kind = memory
     error = reward + (0.0 if terminated else gamma * q[next_state, next_action]) - q[state, action]
     visit(memory, state * q.shape[1] + action, alpha)
-    teach(q.reshape(-1), memory, alpha * error)
+    check = teach(q.reshape(-1), memory, alpha * error)
     fade(memory, 0.0 if over else gamma * settings[0])
-    return error
+    return error + check
 
 
 @jit
@@ -39,16 +39,16 @@ def q_lambda_update(
     q, memory, state, action, reward, next_state, next_action, terminated, over, alpha, gamma, behaviour, stream
 ):
     """Teach all states and actions that have a trace, in place, and return the TD error."""
-    trace, rows, count, settings, kind = memory
+    trace, rows, size, settings, kind = memory
     best = -np.inf
     for b in range(q.shape[1]):
         best = max(best, q[next_state, b])
     error = reward + (0.0 if terminated else gamma * best) - q[state, action]
     greedy = not terminated and q[next_state, next_action] == best  # as it was when a' was chosen
     visit(memory, state * q.shape[1] + action, alpha)
-    teach(q.reshape(-1), memory, alpha * error)
+    check = teach(q.reshape(-1), memory, alpha * error)
     fade(memory, gamma * settings[0] if greedy and not over else 0.0)
-    return error
+    return error + check
 
 
 class SARSALambda(ControlLearner):

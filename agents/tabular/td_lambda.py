@@ -27,12 +27,12 @@ def td_lambda_update(
     value, memory, state, action, reward, next_state, next_action, terminated, over, alpha, gamma, behaviour, stream
 ):
     """Teach all states that have a trace, in place, and return the TD error."""
-    trace, rows, count, settings, kind = memory
+    trace, rows, size, settings, kind = memory
     error = reward + (0.0 if terminated else gamma * value[next_state]) - value[state]
     visit(memory, state, alpha)
-    teach(value, memory, alpha * error)
+    check = teach(value, memory, alpha * error)
     fade(memory, 0.0 if over else gamma * settings[0])
-    return error
+    return error + check
 
 
 class TDLambda(PredictionLearner):
@@ -69,7 +69,7 @@ class TrueOnline(NamedTuple):
 
     trace: np.ndarray  # (S,) float64
     rows: np.ndarray  # (S,) int64
-    count: np.ndarray  # type: ignore[assignment]  # (1,) int64
+    size: np.ndarray  # (1,) int64
     settings: np.ndarray  # (2,) float64
     kind: np.ndarray  # (1,) int64
     foreseen: np.ndarray  # (1,) float64, nan at the beginning of an episode
@@ -80,20 +80,20 @@ def true_online_td_lambda_update(
     value, memory, state, action, reward, next_state, next_action, terminated, over, alpha, gamma, behaviour, stream
 ):
     """Teach all states that have a trace, in place, and return the TD error."""
-    trace, rows, count, settings, kind, foreseen = memory
-    traces = (trace, rows, count, settings, kind)
+    trace, rows, size, settings, kind, foreseen = memory
+    traces = (trace, rows, size, settings, kind)
     ahead = 0.0 if terminated else value[next_state]
     error = reward + gamma * ahead - value[state]
     drift = 0.0 if np.isnan(foreseen[0]) else value[state] - foreseen[0]
     if trace[state] == 0.0:
-        rows[count[0]] = state
-        count[0] += 1
+        rows[size[0]] = state
+        size[0] += 1
     trace[state] += 1.0 - alpha * trace[state]
-    teach(value, traces, alpha * (error + drift))
+    check = teach(value, traces, alpha * (error + drift))
     value[state] -= alpha * drift
     fade(traces, 0.0 if over else gamma * settings[0])
     foreseen[0] = np.nan if over else ahead
-    return error
+    return error + check
 
 
 class TrueOnlineTDLambda(TDLambda):

@@ -18,37 +18,36 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rltk.errors import ArgumentError
+from rltk.agents.tabular.checks import checked_choice
 from rltk.mdp import jit
 
 KINDS = ("accumulating", "replacing", "dutch")
 
 
 class Traces(NamedTuple):
-    """The traces above `cut`: `rows[:count[0]]` are theirs."""
+    """The traces above `cut`: `rows[:size[0]]` are theirs."""
 
     trace: np.ndarray  # (rows of the table,) float64
     rows: np.ndarray  # (rows of the table,) int64
-    count: np.ndarray  # type: ignore[assignment]  # (1,) int64
+    size: np.ndarray  # (1,) int64
     settings: np.ndarray  # (2,) float64: lambda, cut
     kind: np.ndarray  # (1,) int64: a place in KINDS
 
 
 def traces_of(size: int, lambda_: float, kind: str, cut: float) -> Traces:
     """No traces, for a table of `size` rows."""
-    if kind not in KINDS:
-        raise ArgumentError(f"traces is one of {', '.join(KINDS)}; it is {kind!r}")
+    place = KINDS.index(checked_choice("traces", kind, KINDS))
     counters = np.zeros(size, dtype=np.int64), np.zeros(1, dtype=np.int64)
-    return Traces(np.zeros(size), *counters, np.array([lambda_, cut]), np.array([KINDS.index(kind)]))
+    return Traces(np.zeros(size), *counters, np.array([lambda_, cut]), np.array([place]))
 
 
 @jit
 def visit(memory, row, alpha):
     """Mark `row` as just met."""
-    trace, rows, count, settings, kind = memory
+    trace, rows, size, settings, kind = memory
     if trace[row] == 0.0:
-        rows[count[0]] = row
-        count[0] += 1
+        rows[size[0]] = row
+        size[0] += 1
     if kind[0] == 0:
         trace[row] += 1.0
     elif kind[0] == 1:
@@ -59,18 +58,23 @@ def visit(memory, row, alpha):
 
 @jit
 def teach(values, memory, step):
-    """Add `step` times its trace to each of `values` (rows,)."""
-    trace, rows, count, settings, kind = memory
-    for j in range(count[0]):
+    """Add `step` times its trace to each of `values` (rows,). Returns 0, or nan where one is not finite any more."""
+    trace, rows, size, settings, kind = memory
+    for j in range(size[0]):
         values[rows[j]] += step * trace[rows[j]]
+    check = 0.0
+    if abs(step) > 1e200:  # nothing smaller moves a value as large as the largest
+        for j in range(size[0]):
+            check += 0.0 * values[rows[j]]
+    return check
 
 
 @jit
 def fade(memory, factor):
     """Multiply all traces by `factor` and drop what falls below the cut; with factor 0 all of them."""
-    trace, rows, count, settings, kind = memory
+    trace, rows, size, settings, kind = memory
     kept = 0
-    for j in range(count[0]):
+    for j in range(size[0]):
         row = rows[j]
         faded = factor * trace[row]
         if faded > settings[1]:
@@ -79,4 +83,4 @@ def fade(memory, factor):
             kept += 1
         else:
             trace[row] = 0.0
-    count[0] = kept
+    size[0] = kept

@@ -36,14 +36,14 @@ def tree_backup_update(
     q, memory, state, action, reward, next_state, next_action, terminated, over, alpha, gamma, behaviour, stream
 ):
     """Update the state and action of n steps ago, or at an end all that wait; returns the sum of the errors."""
-    states, actions, rewards, begin, count = memory
+    states, actions, rewards, begin, size = memory
     remember(memory, state, action, reward)
     errors = reward * 0.0  # an infinite reward stops learning at once
-    while count[0] == states.size or (over and count[0] > 0):
+    while size[0] == states.size or (over and size[0] > 0):
         target = reward
         if not terminated:
             target += gamma * greedy_value(q, next_state, 0)[0]
-        for k in range(count[0] - 2, -1, -1):
+        for k in range(size[0] - 2, -1, -1):
             after = (begin[0] + k + 1) % states.size
             best, chance = greedy_value(q, states[after], actions[after])
             left = best - chance * q[states[after], actions[after]]  # of the actions not taken

@@ -20,11 +20,15 @@ from rltk.envs.tabular import Layout, TabularEnv, TabularVectorEnv
 from rltk.envs.tabular.options import check_integer, check_number
 from rltk.envs.tabular.outcomes import Outcomes, mdp_from_outcomes
 from rltk.mdp import MDP
+from rltk.mdp.validation import refuse_size
+
+_BYTES_AN_ARM = 1000  # most of it the picture's label
 
 
 def arms_of(k: int = 10, bandit_seed: int = 0, mean: float = 0.0) -> NDArray[np.float64]:
-    """(k,) the arms' true values q*, the same for the same seed. Raises ArgumentError."""
+    """(k,) the arms' true values q*, the same for the same seed. Raises ArgumentError, SizeError."""
     k, bandit_seed = check_integer("k", k, 1), check_integer("bandit_seed", bandit_seed, 0)
+    refuse_size(f"a bandit with k = {k:,} arms", _BYTES_AN_ARM * k, "Take fewer arms")
     return check_number("mean", mean) + np.random.default_rng(bandit_seed).standard_normal(k)
 
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from rltk.drawing.scene import Cell
 from rltk.envs.tabular import Layout, TabularEnv, TabularVectorEnv
+from rltk.envs.tabular.options import check_flag
 from rltk.mdp import MDP
 
 MOST_CARS = 20
@@ -36,7 +37,9 @@ def car_rental_mdp(exercise_4_7: bool = False) -> MDP:
     """The MDP: 441 states (cars at the first park, at the second, in the evening), 11 actions.
 
     Action a moves a - 5 cars from the first park to the second; more cars than are there can't be moved.
+    ArgumentError for an option that is no bool.
     """
+    exercise_4_7 = check_flag("exercise_4_7", exercise_4_7)
     states = np.arange(np.prod(SHAPE))
     first, second = np.unravel_index(states, SHAPE)  # (S,) each
     moved = np.arange(-MOST_MOVED, MOST_MOVED + 1)  # (A,)

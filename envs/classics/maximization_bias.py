@@ -19,6 +19,7 @@ from rltk.envs.tabular import Layout, TabularEnv, TabularVectorEnv
 from rltk.envs.tabular.options import check_integer, check_number
 from rltk.envs.tabular.outcomes import Outcomes, mdp_from_outcomes, uniform_over
 from rltk.mdp import MDP
+from rltk.mdp.validation import refuse_size
 
 LEFT_END, B, A, RIGHT_END = range(4)
 LEFT, RIGHT = range(2)
@@ -28,9 +29,11 @@ STATES = ("left end", "B", "A", "right end")
 def maximization_bias_mdp(n_actions: int = 10, mean: float = -0.1, noise: float = 1.0) -> MDP:
     """The MDP: the states left end, B, A, right end; in A only the actions 0 (left) and 1 (right) are available.
 
-    n_actions: of B, at least 2. mean, noise: mean and standard deviation of what they pay. Raises ArgumentError.
+    n_actions: of B, at least 2. mean, noise: mean and standard deviation of what they pay.
+    Raises ArgumentError, SizeError.
     """
     n_actions = check_integer("n_actions", n_actions, 2)
+    refuse_size(f"a choice among n_actions = {n_actions:,}", 1000 * n_actions, "Take fewer actions")
     mean, noise = check_number("mean", mean), check_number("noise", noise, 0.0)
     return mdp_from_outcomes(
         len(STATES),

@@ -21,16 +21,20 @@ from rltk.drawing.scene import Cell
 from rltk.envs.tabular import Layout, TabularEnv, TabularVectorEnv
 from rltk.envs.tabular.options import check_integer, check_number
 from rltk.mdp import MDP
+from rltk.mdp.validation import refuse_size
 
+_BYTES_A_STATE = 400  # most of it the picture's label
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def random_walk_mdp(length: int = 19, left_reward: float = -1.0, right_reward: float = 1.0) -> MDP:
     """The MDP: length + 2 states from the left end, 0, to the right one, length + 1; one action.
 
-    An even length has two middles, and starts in either. Raises ArgumentError for what is no length or reward.
+    An even length has two middles, and starts in either. Raises ArgumentError for what is no length or reward,
+    SizeError for a length that would not fit in memory.
     """
     length = check_integer("length", length, 1)
+    refuse_size(f"a random walk over {length:,} states", _BYTES_A_STATE * length, "Make it shorter")
     states = np.arange(length + 2)
     reward = np.zeros(states.size)
     reward[0] = check_number("left_reward", left_reward)

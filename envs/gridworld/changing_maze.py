@@ -30,7 +30,7 @@ def worlds_of(maps: Sequence[MapSource]) -> list[World]:
 
     Raises MapError or UnknownNameError for what is no map, ArgumentError where sizes differ or one text is given.
     """
-    if isinstance(maps, str) or not len(maps):
+    if isinstance(maps, str | bytes) or not isinstance(maps, Sequence) or not maps:
         raise ArgumentError(f"maps: a sequence of maps, one after the other; found {maps!r}")
     grids = [load_map(source) for source in maps]
     if len({grid.shape for grid in grids}) > 1:

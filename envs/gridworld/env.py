@@ -6,6 +6,7 @@ from rltk.envs.gridworld.compile import compile_map
 from rltk.envs.gridworld.loading import MapSource, load_map
 from rltk.envs.gridworld.map import GridMap
 from rltk.envs.tabular import TabularEnv, TabularVectorEnv
+from rltk.envs.tabular.env import checked_limit
 
 DEFAULT_MAP = "example"
 
@@ -58,5 +59,5 @@ def map_of(source: MapSource, slip: float | None) -> GridMap:
 
 
 def lower(*limits: int | None) -> int | None:
-    """The lowest limit that is one."""
-    return min((limit for limit in limits if limit is not None), default=None)
+    """The lowest limit that is one; ArgumentError where one is no limit."""
+    return min((limit for limit in map(checked_limit, limits) if limit is not None), default=None)

@@ -99,7 +99,7 @@ class GridMap:
 
     def with_slip(self, slip: float) -> "GridMap":
         """The same map with another `slip`; ArgumentError unless it is a probability that these actions can have."""
-        if isinstance(slip, bool) or not isinstance(slip, int | float | np.number) or not 0 <= slip <= 1:
+        if isinstance(slip, bool) or not isinstance(slip, int | float | np.integer | np.floating) or not 0 <= slip <= 1:
             raise ArgumentError(f"slip: a probability from 0 to 1; found {slip!r}")
         if slip > 0 and not can_slip(self.actions, self.slip_to):
             raise ArgumentError(f"slip: the actions {', '.join(self.actions)} leave no other direction to slip to")

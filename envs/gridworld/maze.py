@@ -14,7 +14,8 @@ import numpy as np
 from rltk.envs.gridworld.compile import compile_map
 from rltk.envs.gridworld.map import BUILT_IN, GridMap
 from rltk.envs.tabular import TabularEnv, TabularVectorEnv
-from rltk.errors import ArgumentError
+from rltk.envs.tabular.env import checked_limit
+from rltk.envs.tabular.options import check_integer
 from rltk.mdp import MDP, jit, stream_of
 from rltk.mdp.streams import integer_below
 from rltk.mdp.validation import refuse_size
@@ -71,16 +72,13 @@ def maze_map(size: int = 10, map_seed: int = 0, slip: float = 0.0) -> GridMap:
 
     Raises ArgumentError, or SizeError where its MDP would not fit in memory.
     """
-    for name, value, least in (("size", size, 2), ("map_seed", map_seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            raise ArgumentError(f"{name}: an integer, at least {least}; found {value!r}")
-    size = int(size)
+    size, map_seed = check_integer("size", size, 2), check_integer("map_seed", map_seed, 0)
     width = 2 * size + 1
     refuse_size(
         f"a maze of size {size:,} has {width * width:,} cells; its MDP", _BYTES_A_CELL * width**2, "Make it smaller"
     )
     cells = np.zeros((width, width), dtype=np.uint8)
-    carve(cells, np.empty(size * size, dtype=np.int64), stream_of(np.random.default_rng(int(map_seed))))
+    carve(cells, np.empty(size * size, dtype=np.int64), stream_of(np.random.default_rng(map_seed)))
     cells[1, 1], cells[-2, -2] = _START, _GOAL
     return GridMap(cells, _LEGEND, name=f"Maze of {size} x {size} rooms, seed {map_seed}").with_slip(slip)
 
@@ -109,6 +107,6 @@ class MazeVectorEnv(TabularVectorEnv):
 
 
 def _limited(mdp: MDP, options: dict[str, Any]) -> dict[str, Any]:
-    limit = options.get("max_episode_steps")
+    limit = checked_limit(options.get("max_episode_steps"))
     own = STEPS_A_CELL * mdp.n_states
     return {**options, "max_episode_steps": own if limit is None else min(limit, own)}

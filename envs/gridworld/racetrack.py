@@ -108,7 +108,7 @@ class Track:
     """A track's cells and the numbers of its states: cell by cell its 25 velocities, then the finish cells."""
 
     def __init__(self, track: str) -> None:
-        if track not in TRACKS and "\n" not in track:
+        if not isinstance(track, str) or (track not in TRACKS and "\n" not in track):
             raise UnknownNameError(
                 f"track: one of {', '.join(map(repr, TRACKS))}, or a map's text of several lines; found {track!r}"
             )

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from rltk.drawing.scene import Cell, Place
 from rltk.envs.gridworld.map import DIRECTIONS
 from rltk.envs.tabular import Layout, TabularEnv, TabularVectorEnv
+from rltk.envs.tabular.options import check_flag
 from rltk.errors import UnknownNameError
 from rltk.mdp import MDP
 
@@ -31,10 +32,11 @@ MOVES = {"four": _NAMES[:4], "kings": _NAMES[:8], "kings and stay": _NAMES}
 
 
 def windy_mdp(moves: str = "four", stochastic: bool = False) -> MDP:
-    """The MDP: 70 states, row by row; 4, 8 or 9 actions. Raises UnknownNameError for moves that there are not."""
-    if moves not in MOVES:
+    """The MDP: 70 states, row by row; 4, 8 or 9 actions. Raises UnknownNameError for moves that there are not,
+    ArgumentError for a `stochastic` that is no bool."""
+    if not isinstance(moves, str) or moves not in MOVES:
         raise UnknownNameError(f"moves: one of {', '.join(map(repr, MOVES))}; found {moves!r}")
-    names = MOVES[moves]
+    names, stochastic = MOVES[moves], check_flag("stochastic", stochastic)
     row, column = np.unravel_index(np.arange(np.prod(SHAPE)), SHAPE)
     wind = np.array(WIND)[column]  # (S,)
     gusts = (-1, 0, 1) if stochastic else (0,)

@@ -160,7 +160,8 @@ def check_worlds(worlds: Sequence[World], changes: Sequence[int]) -> None:
             "worlds: an agent's table is of one size, so all have the same states, actions and picture; found "
             + ", ".join(f"{states} states x {actions} actions on {shape}" for states, actions, shape, _ in shapes)
         )
-    whole = all(isinstance(change, int | np.integer) and not isinstance(change, bool) for change in changes)
+    several = changes.ndim == 1 if isinstance(changes, np.ndarray) else isinstance(changes, list | tuple | range)
+    whole = several and all(isinstance(change, int | np.integer) and not isinstance(change, bool) for change in changes)
     if not whole or len(changes) != len(worlds) - 1 or (np.diff([0, *changes]) <= 0).any():
         raise ArgumentError(
             f"changes: {len(worlds) - 1} rising numbers of steps, at least 1, one before each world but the first; "

@@ -1,5 +1,6 @@
 """Checks of the options that worlds take: each gives the value back, or an ArgumentError that names it."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,18 @@ def check_integer(name: str, value: Any, least: int) -> int:
 def check_number(name: str, value: Any, low: float = -np.inf, high: float = np.inf) -> float:
     """`value` as a finite float from `low` to `high`, both included."""
     number = not isinstance(value, bool | np.bool_) and isinstance(value, int | float | np.integer | np.floating)
-    if not number or not np.isfinite(value) or not low <= value <= high:
+    try:
+        found = float(value) if number else math.nan
+    except OverflowError:
+        found = math.inf
+    if not math.isfinite(found) or not low <= found <= high:
         limits = "" if np.isinf(low) and np.isinf(high) else f" from {low:g} to {high:g}"
         raise ArgumentError(f"{name}: a finite number{limits}; found {value!r}")
-    return float(value)
+    return found
+
+
+def check_flag(name: str, value: Any) -> bool:
+    """`value` as a bool."""
+    if not isinstance(value, bool | np.bool_):
+        raise ArgumentError(f"{name}: True or False; found {value!r}")
+    return bool(value)

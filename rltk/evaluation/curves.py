@@ -37,7 +37,10 @@ def suboptimality_curves(policies: Any, env: Any, criterion: Criterion | float) 
     Raises ModelError where T and R are not known, SizeError and ArgumentError for what are no policies of this MDP.
     """
     mdp, criterion = _mdp_of(env), criterion if isinstance(criterion, Criterion) else Criterion(criterion)
-    array = np.ascontiguousarray(policies)
+    try:
+        array = np.ascontiguousarray(policies)
+    except ValueError as error:  # rows of different lengths
+        raise ArgumentError(f"policies: an array of actions or probabilities was expected ({error})") from None
     shape = (mdp.n_states,) if array.dtype.kind in "iu" else (mdp.n_states, mdp.n_actions)
     if array.shape[-len(shape) :] != shape:
         raise SizeError(
@@ -62,14 +65,16 @@ def regret_curves(losses: Any, counts: Any) -> np.ndarray:
     checkpoint (`ManySeeds.episodes`); or its steps, for the area under the curve. What lies before the first checkpoint
     is taken to lose as much as that one does: let 0 be the first to do without.
     """
-    losses = np.asarray(losses, dtype=np.float64)
+    losses, numbers = _numbers("losses", losses), _numbers("counts", counts)
+    if not losses.ndim:
+        raise SizeError(f"losses: (N, K) or (K,), those at K checkpoints; found the single number {losses}")
     try:
-        numbers = np.broadcast_to(np.asarray(counts, dtype=np.float64), losses.shape)
+        numbers = np.broadcast_to(numbers, losses.shape)
     except ValueError:
         raise SizeError(
             f"counts: one for each loss, {losses.shape}, or the same for each run; found {np.shape(counts)}"
         ) from None
-    spans = np.diff(numbers, axis=-1, prepend=0.0)
+    spans = np.diff(numbers, axis=-1, prepend=0.0) if np.isfinite(numbers).all() else np.array(np.nan)
     if not (spans >= 0).all():
         raise ArgumentError("counts: how many by each checkpoint, which never falls and begins at 0 or above")
     before = np.concatenate([losses[..., :1], losses[..., :-1]], axis=-1)
@@ -94,6 +99,13 @@ def _losses(mdp: MDP, policies: np.ndarray, criterion: Criterion) -> list[float]
     chain = Chain.from_outcomes(len(found) * n, together)
     values = policy_value(chain, criterion, np.tile(mdp.start, len(found))).reshape(-1, n)
     return [comparison(mdp, criterion, mdp.over_start(value))["suboptimality"] for value in values]
+
+
+def _numbers(name: str, given: Any) -> np.ndarray:
+    try:
+        return np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(f"{name}: an array of numbers was expected ({error})") from None
 
 
 def _mdp_of(env: Any) -> MDP:

@@ -21,7 +21,8 @@ def refuse_size(what: str, nbytes: float, mend: str) -> None:
     """Raise SizeError where `nbytes` would not fit, with the number in it."""
     if nbytes > MEMORY_LIMIT:
         raise SizeError(
-            f"{what} would take {nbytes / 2**30:,.1f} GiB; the limit is {MEMORY_LIMIT / 2**30:.0f} GiB. {mend}"
+            f"{what} would take {min(nbytes, 1e30) / 2**30:,.1f} GiB; the limit is "
+            f"{MEMORY_LIMIT / 2**30:.0f} GiB. {mend}"
         )
 
 

@@ -289,7 +289,7 @@ MUTANTS = {
     "no terminal mask": (batch, "TD", "ends[at] = TERMINATED if terminated else", "ends[at] ="),
     "a cut episode ends": (batch, "TD", "TRUNCATED if over else GOES_ON", "TERMINATED if over else GOES_ON"),
     "episodes run together": (batch, "MC bootstrapped", "TRUNCATED if over else GOES_ON", "GOES_ON"),
-    "truncated kept": (batch, "MC", "count[0] = ended[0]", "pass"),
+    "truncated kept": (batch, "MC", "size[0] = ended[0]", "pass"),
     "LSTD: no terminal mask": (lstd, "LSTD", "0.0 if terminated else gamma", "gamma"),
     "LSTD: the state itself": (lstd, "LSTD", "A[state, state] += 1.0", "A[state, next_state] += 1.0"),
     "LSTD: transposed": (lstd, "LSTD", "A[state, next_state] -=", "A[next_state, state] -="),

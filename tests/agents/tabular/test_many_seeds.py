@@ -237,3 +237,18 @@ def test_curves_that_can_not_be_made():
         regret_curves(np.ones((1, 2)), [5, 4])
     with pytest.raises(SizeError, match="counts: one for each loss"):
         regret_curves(np.ones((1, 2)), [5, 6, 7])
+
+
+def test_curves_of_what_is_no_numbers():
+    """Words, rows of different lengths, a single loss, counts without an end."""
+    env = gym.make("rltk/FrozenLake-v0")
+    with pytest.raises(ArgumentError, match="policies: an array of actions or probabilities"):
+        suboptimality_curves([[1], [2, 3]], env, 0.9)
+    with pytest.raises(ArgumentError, match="losses: an array of numbers"):
+        regret_curves(["a"], [1])
+    with pytest.raises(ArgumentError, match="counts: an array of numbers"):
+        regret_curves([1.0], ["a"])
+    with pytest.raises(SizeError, match="losses: "):
+        regret_curves(1.0, 2)
+    with pytest.raises(ArgumentError, match="counts: how many"):
+        regret_curves([1.0, 2.0], [np.inf, np.inf])

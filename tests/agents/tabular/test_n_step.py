@@ -250,14 +250,14 @@ MUTANTS = {
     "no bootstrap where cut": (n_step, NStepTD, "0.0 if terminated else value", "0.0 if over else value"),
     "another next action": (n_step, NStepSARSA, "q[next_state, next_action]", "q[next_state, action]"),
     "not discounted": (n_step, NStepTD, "+ gamma * total", "+ total"),
-    "the window kept at an end": (n_step, NStepTD, " or (over and count[0] > 0)", ""),
+    "the window kept at an end": (n_step, NStepTD, " or (over and size[0] > 0)", ""),
     "another step forgotten": (n_step, NStepTD, "(begin[0] + 1) %", "(begin[0] + 2) %"),
     "the newest moved": (n_step, NStepSARSA, "s, a = states[begin[0]], actions[begin[0]]", "s, a = state, action"),
     "tree: no terminal mask": (tree_backup, TreeBackup, "if not terminated:", "if True:"),
     "tree: ties not shared": (tree_backup, TreeBackup, "1.0 / ties if", "1.0 if"),
     "tree: the taken action twice": (tree_backup, TreeBackup, "best - chance * q[", "best - 0.0 * q["),
     "tree: as if always greedy": (tree_backup, TreeBackup, "left + chance * target", "left + target"),
-    "tree: a step left out": (tree_backup, TreeBackup, "range(count[0] - 2", "range(count[0] - 3"),
+    "tree: a step left out": (tree_backup, TreeBackup, "range(size[0] - 2", "range(size[0] - 3"),
 }
 
 

@@ -227,7 +227,7 @@ MUTANTS = {
         "if terminated or settings[1] > 0.0",
         "if True",
     ),
-    "the episode goes on": ("reinforce", reinforce_update, "    count[0] = 0", "    count[0] = 1"),
+    "the episode goes on": ("reinforce", reinforce_update, "    size[0] = 0", "    size[0] = 1"),
     "no gamma^t in reinforce": ("reinforce", reinforce_update, "discount *= gamma", "discount *= 1.0"),
 }
 

@@ -43,7 +43,7 @@ def same(first, second):
         for name, array in a[kept].items():
             used = slice(None)
             if array.shape != b[kept][name].shape:  # room for an episode grows as it is asked for
-                used = slice(int(a[kept]["count"][0]))
+                used = slice(int(a[kept]["size"][0]))
             assert array[used].tobytes() == b[kept][name][used].tobytes()
     assert a["recent_returns"].tobytes() == b["recent_returns"].tobytes()
     assert a["recent_lengths"].tobytes() == b["recent_lengths"].tobytes()

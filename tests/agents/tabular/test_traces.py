@@ -215,7 +215,7 @@ def test_an_episode_s_end_ends_its_traces(method):
         agent.table[2] = 8.0
         first = ([0, 2], [1, 1], [1.0], terminated)
         tables[terminated] = feed(agent, [first], alpha=0.5)[0].max()
-        assert agent.memory.count[0] == 0
+        assert agent.memory.size[0] == 0
         assert not agent.memory.trace.any()
         before = agent.table[0].copy()
         feed(agent, [([3, 4], [0, 0], [100.0], True)], alpha=0.5)
@@ -324,7 +324,7 @@ MUTANTS = {
     "Q: traces kept at an end": (Q_, "greedy and not over", "greedy"),
     "Q: traces always cut": (Q_, "== best  #", "> best  #"),
     "off-line: no terminal mask": (OFF, "0.0 if terminated else value[next_state]", "value[next_state]"),
-    "off-line: steps kept": (OFF, "count[0] = 0", "pass"),
+    "off-line: steps kept": (OFF, "size[0] = 0", "pass"),
     "off-line: lambda the wrong way": (OFF, "(1.0 - lambda_[0]) *", "lambda_[0] *"),
 }
 
@@ -351,7 +351,7 @@ def test_mutants_are_caught(name):
         ("trace[row] += 1.0", "trace[row] = 1.0", "accumulating"),
         ("trace[row] = 1.0\n", "trace[row] += 1.0\n", "replacing"),
         ("(1.0 - alpha) * trace", "trace", "dutch"),
-        ("count[0] = kept", "pass", "accumulating"),
+        ("size[0] = kept", "pass", "accumulating"),
         ("            trace[row] = 0.0", "            pass", "accumulating"),
     ],
 )
