@@ -237,8 +237,8 @@ def checked_limit(limit: int | None) -> int | None:
     """`limit` as a positive number of steps, or None; ArgumentError otherwise."""
     if limit is None:
         return None
-    if isinstance(limit, bool) or not isinstance(limit, int | np.integer) or limit < 1:
-        raise ArgumentError(f"max_episode_steps is None or a positive number of steps; found {limit!r}")
+    if isinstance(limit, bool) or not isinstance(limit, int | np.integer) or not 1 <= limit < 2**63:
+        raise ArgumentError(f"max_episode_steps is None or a positive number of steps below 2**63; found {limit!r}")
     return int(limit)
 
 
