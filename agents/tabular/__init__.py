@@ -13,6 +13,7 @@ from rltk.agents.tabular.learner import TabularLearner
 from rltk.agents.tabular.linear import LinearQLearning, LinearSARSA
 from rltk.agents.tabular.lspi import LSPI
 from rltk.agents.tabular.lstd import LSTD
+from rltk.agents.tabular.many_episodes import ManyEpisodes, learn_episodes
 from rltk.agents.tabular.many_seeds import ManySeeds, learn_many
 from rltk.agents.tabular.monte_carlo import MonteCarlo, MonteCarloControl
 from rltk.agents.tabular.n_step import NStepSARSA, NStepTD
@@ -67,6 +68,7 @@ __all__ = [
     "LambdaReturn",
     "LinearQLearning",
     "LinearSARSA",
+    "ManyEpisodes",
     "ManySeeds",
     "MonteCarlo",
     "MonteCarloControl",
@@ -85,5 +87,6 @@ __all__ = [
     "TabularLearner",
     "TreeBackup",
     "TrueOnlineTDLambda",
+    "learn_episodes",
     "learn_many",
 ]

@@ -146,10 +146,11 @@ def compiled_loop(kernels: Kernels, sizes: tuple[int, int] | None = None) -> Cal
 
     @jit(_nrt=False)
     def loop(tables, table, memory, habits, rates, limit, env_stream, words, episode, reward_so_far, returns, lengths):
-        """Learn for `rates.steps` steps. Returns (episodes ended, step of a fault or -1, reward of the open one).
+        """Learn for `rates.steps` steps, or until `returns` is full. Returns (episodes ended, step of a fault or -1,
+        reward of the open one).
 
         `episode`: (3,) int64, state, steps and chosen action of the episode under way, changed in place. `limit`:
-        steps, 0 for none.
+        steps, 0 for none. `returns`, `lengths`: (n,) each, for the episodes that end.
         """
         state, steps, action = episode[0], episode[1], episode[2]
         total, ended, fault = reward_so_far, 0, -1
@@ -193,6 +194,8 @@ def compiled_loop(kernels: Kernels, sizes: tuple[int, int] | None = None) -> Cal
                 ended += 1
                 steps, total = 0, 0.0
                 state, action = begin_with(table, memory, draw_start(tables, env_stream), words.method)
+                if ended == returns.size:
+                    break
         episode[0], episode[1], episode[2] = state, steps, action
         return ended, fault, total
 
