@@ -9,6 +9,7 @@ COMMANDS = {
     "evaluate": "grade a trained agent, exactly where the model is known",
     "watch": "see an agent act in a window, with V, Q and policy overlays",
     "demo": "the main job on real inputs: solve, train, draw, one table",
+    "textbook": "regenerate the figures of Sutton and Barto",
     "bench": "measure rltk beside its peers",
 }
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rltk.drawing.film import save_gif
     from rltk.drawing.legend import paint_strip
     from rltk.drawing.painter import Painter, default_cell_size, paint
+    from rltk.drawing.panels import Line, Panel, panels_plot
     from rltk.drawing.plots import learning_curve, save_figure, value_map
     from rltk.drawing.pygame_check import check_pygame
     from rltk.drawing.scene import Cell, Overlay, Scene, Token
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
 _HOMES = {
     "OKABE_ITO": "colours",
     "Cell": "scene",
+    "Line": "panels",
     "Overlay": "scene",
     "Painter": "painter",
+    "Panel": "panels",
     "Scene": "scene",
     "Token": "scene",
     "Window": "window",
@@ -32,6 +35,7 @@ _HOMES = {
     "learning_curve": "plots",
     "paint": "painter",
     "paint_strip": "legend",
+    "panels_plot": "panels",
     "profile_plot": "scores",
     "save_figure": "plots",
     "save_gif": "film",
@@ -41,8 +45,10 @@ _HOMES = {
 __all__ = [
     "OKABE_ITO",
     "Cell",
+    "Line",
     "Overlay",
     "Painter",
+    "Panel",
     "Scene",
     "Token",
     "Window",
@@ -53,6 +59,7 @@ __all__ = [
     "learning_curve",
     "paint",
     "paint_strip",
+    "panels_plot",
     "profile_plot",
     "save_figure",
     "save_gif",
