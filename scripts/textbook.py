@@ -77,7 +77,7 @@ def _print(rows: Sequence[tuple[Experiment, Sequence[Claim], float]]) -> None:
     table.add_column("holds", no_wrap=True)
     for one, claims, seconds in rows:
         for place, claim in enumerate(claims):
-            figure = title_of(one.name) if place == 0 else f"{seconds:.1f} s" if place == 1 else ""
+            figure = f"{title_of(one.name)}\n{seconds:.1f} s" if place == 0 else ""
             table.add_row(figure, claim.text, claim.measured, claim.verdict, end_section=place == len(claims) - 1)
         table.add_row()
     Console(width=80, highlight=False).print(table)

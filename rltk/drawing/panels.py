@@ -68,9 +68,11 @@ def panels_plot(panels: Sequence[Panel], *, title: str = "", caption: str = "") 
             if len(set(shapes)) > 1 or len(shapes[0]) != 1:
                 raise SizeError(f"line {line.name!r}: x, mean and error as (n,) were expected; found {shapes}")
     with _style():
-        figure = _figure(7.2 if len(panels) == 1 else 5.2 * len(panels), 4.8)
+        width = 7.2 if len(panels) == 1 else 5.2
+        figure = _figure(width * len(panels), 4.8)
         for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
             _draw(axes, panel)
+            _name_lines(axes, panel, width)
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontsize=12)
         if caption:
@@ -86,7 +88,10 @@ def _draw(axes: Any, panel: Panel) -> None:
         colour, dashes = _look(panel, line, place)
         looks = {"linewidth": 1.6, "marker": line.marker, "markersize": 4.5}
         axes.plot(x, mean, color=colour, linestyle=dashes, label=line.name, **looks)
-        axes.fill_between(x, mean - _BAND * error, mean + _BAND * error, color=colour, alpha=0.2, linewidth=0)
+        low, high = panel.ylim or (-np.inf, np.inf)
+        shown = (mean >= low) & (mean <= high)  # a band that is wider than the panel says nothing
+        band = mean - _BAND * error, mean + _BAND * error
+        axes.fill_between(x, *band, where=shown, color=colour, alpha=0.2, linewidth=0)
     for name, height in panel.marks.items():
         axes.axhline(height, color="black", linestyle="--", linewidth=1.1)
         axes.text(1.0, height, f" {name}", transform=axes.get_yaxis_transform(), ha="left", va="center")
@@ -101,7 +106,6 @@ def _draw(axes: Any, panel: Panel) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="0.9", linewidth=0.8)
     axes.set_axisbelow(True)
-    _name_lines(axes, panel)
 
 
 def _look(panel: Panel, line: Line, place: int) -> tuple[tuple[float, float, float], Any]:
@@ -115,24 +119,10 @@ def _look(panel: Panel, line: Line, place: int) -> tuple[tuple[float, float, flo
     return _unit(_LINES[chosen % len(_LINES)]), _DASHES[dashes % len(_DASHES)]
 
 
-def _name_lines(axes: Any, panel: Panel) -> None:
-    """The legend above the axes, read in rows; the panel's title above that."""
-    handles, labels = axes.get_legend_handles_labels()
-    longest = max(map(len, labels))
-    columns = max(1, min(len(labels), 5, 52 // (longest + 6)))
-    rows = -(-len(labels) // columns)
-    order = [row * columns + column for column in range(columns) for row in range(rows)]
-    order = [place for place in order if place < len(labels)]
-    axes.legend(
-        [handles[place] for place in order],
-        [labels[place] for place in order],
-        loc="lower left",
-        bbox_to_anchor=(0, 1.0),
-        ncols=columns,
-        frameon=False,
-        borderpad=0.2,
-        columnspacing=1.2,
-        handlelength=1.8,
-        title=panel.title or None,
-        alignment="left",
-    )
+def _name_lines(axes: Any, panel: Panel, width: float) -> None:
+    """The legend above the axes, which are `width` inches wide with their labels; the panel's title above that."""
+    letters = max(len(line.name) for line in panel.lines) + 6
+    columns = max(1, min(len(panel.lines), 5, int(11 * width) // letters))
+    place = {"loc": "lower left", "bbox_to_anchor": (0, 1.0), "alignment": "left"}
+    spacing = {"frameon": False, "borderpad": 0.2, "columnspacing": 1.2, "handlelength": 2.4, "fontsize": 9}
+    axes.legend(ncols=columns, title=panel.title or None, **place, **spacing)

@@ -64,10 +64,6 @@ class Estimate:
         mean, error = mean_and_error(np.asarray(values, dtype=float))
         return cls(float(mean), float(error))
 
-    def times(self, factor: float) -> "Estimate":
-        """So many times this."""
-        return Estimate(factor * self.mean, factor * self.error)
-
     def __str__(self) -> str:
         if not math.isfinite(self.error) or self.error <= 0:
             return f"{self.mean:.4g}"
@@ -179,11 +175,18 @@ def line_of(name: str, x: Any, values: np.ndarray, **looks: Any) -> Line:
 
 
 def below(text: str, less: tuple[str, Any], more: tuple[str, Any]) -> Claim:
-    """The claim that the first of two named estimates is below the second; each an `Estimate` or (runs,) values."""
-    low, high = (part[1] if isinstance(part[1], Estimate) else Estimate.of(part[1]) for part in (less, more))
-    with np.errstate(invalid="ignore"):
-        difference = float(np.subtract(high.mean, low.mean))
-    return Claim(text, difference, math.hypot(low.error, high.error), f"{less[0]} {low}, {more[0]} {high}")
+    """The claim that the first of two named things is below the second; each an `Estimate` or (runs,) values.
+
+    Values of equal length are compared run by run: the same seed meets the same chances in both.
+    """
+    (low_name, low), (high_name, high) = less, more
+    ends = [part if isinstance(part, Estimate) else Estimate.of(part) for part in (low, high)]
+    measured = f"{low_name} {ends[0]}, {high_name} {ends[1]}"
+    if not isinstance(low, Estimate) and not isinstance(high, Estimate) and np.shape(low) == np.shape(high):
+        with np.errstate(invalid="ignore"):
+            apart = Estimate.of(np.subtract(high, low, dtype=float))
+        return Claim(text, apart.mean, apart.error, measured)
+    return Claim(text, ends[1].mean - ends[0].mean, math.hypot(ends[0].error, ends[1].error), measured)
 
 
 def about(text: str, what: str, found: Estimate, expected: float, within: float) -> Claim:
@@ -203,8 +206,6 @@ def weakest(text: str, parts: Sequence[Claim], measured: str = "") -> Claim:
     return Claim(text, least.difference, least.error, measured or least.measured)
 
 
-def best(values: Values, keys: Sequence[Hashable]) -> tuple[Any, Estimate]:
-    """(key, estimate) of the cell with the least mean, (runs,) values each; what is not finite never is."""
-    estimates = {key: Estimate.of(values[key]) for key in keys}
-    key = min(estimates, key=lambda k: estimates[k].mean if math.isfinite(estimates[k].mean) else math.inf)
-    return key, estimates[key]
+def best(values: Values, keys: Sequence[Hashable]) -> Any:
+    """The key of the cell with the least mean, (runs,) values each; what is not finite never is."""
+    return min(keys, key=lambda key: np.nan_to_num(mean_and_error(values[key])[0], nan=np.inf))

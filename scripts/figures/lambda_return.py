@@ -8,7 +8,7 @@ Source: Sutton and Barto (2018), section 12.1, Figure 12.3.
 from rltk.agents.tabular import LambdaReturn
 from rltk.drawing import Panel
 from rltk.scripts.figures import n_step
-from rltk.scripts.figures.experiment import Cells, Claim, Experiment, Values, below, best, weakest
+from rltk.scripts.figures.experiment import Cells, Claim, Experiment, Values, below, best
 from rltk.scripts.figures.walks import LAMBDAS, RUNS, keys_of, sweep, sweep_panel
 
 NAME = "off-line λ-return"
@@ -29,26 +29,20 @@ def panels(values: Values) -> list[Panel]:
 
 def claims(values: Values) -> list[Claim]:
     """What the book says of it."""
-    key, least = best(values, keys_of(values, NAME))
-    name = f"λ {key[1]:g}, α {key[2]:g}:"
+    key, n_key = best(values, keys_of(values, NAME)), best(values, keys_of(values, n_step.NAME))
     ends = [best(values, keys_of(values, NAME, end)) for end in (LAMBDAS[0], LAMBDAS[-1])]
-    n_key, n_least = best(values, keys_of(values, n_step.NAME))
-    high = [best(values, [k for k in keys_of(values, which) if k[2] == 1.0]) for which in (NAME, n_step.NAME)]
+    high, n_high = (best(values, [k for k in keys_of(values, which) if k[2] == 1]) for which in (NAME, n_step.NAME))
     return [
-        weakest(
-            "Intermediate values of λ performed best",
-            [below("", (name, least), (f"λ {end[1]:g}:", error)) for end, error in ends],
-            f"{name} {least}; " + ", ".join(f"λ {end[1]:g}: {error}" for end, error in ends),
-        ),
+        n_step.intermediate(values, "Intermediate values of λ performed best", NAME, "λ", ends),
         below(
             "The off-line λ-return is slightly better at the best values of α and λ ...",
-            (name, least),
-            (f"n {n_key[1]}, α {n_key[2]:g}:", n_least),
+            (f"λ {key[1]:g}, α {key[2]:g}:", values[key]),
+            (f"n {n_key[1]}, α {n_key[2]:g}:", values[n_key]),
         ),
         below(
             "... and at high α",
-            (f"α 1: λ {high[0][0][1]:g}:", high[0][1]),
-            (f"n {high[1][0][1]}:", high[1][1]),
+            (f"α 1: λ {high[1]:g}:", values[high]),
+            (f"n {n_high[1]}:", values[n_high]),
         ),
     ]
 

@@ -6,9 +6,12 @@ undiscounted.
 Source: Sutton and Barto (2018), section 7.1, Example 7.1 and Figure 7.2.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 from rltk.agents.tabular import NStepTD
 from rltk.drawing import Panel
-from rltk.scripts.figures.experiment import Cells, Claim, Experiment, Values, below, best, weakest
+from rltk.scripts.figures.experiment import Cells, Claim, Estimate, Experiment, Values, below, best, weakest
 from rltk.scripts.figures.walks import RUNS, keys_of, sweep, sweep_panel
 
 NAME = "n-step TD"
@@ -27,16 +30,16 @@ def panels(values: Values) -> list[Panel]:
 
 def claims(values: Values) -> list[Claim]:
     """What the book says of it."""
-    key, least = best(values, keys_of(values, NAME))
-    name = f"n {key[1]}, α {key[2]:g}:"
     ends = [best(values, keys_of(values, NAME, n)) for n in (COUNTS[0], COUNTS[-1])]
-    return [
-        weakest(
-            "Methods with an intermediate value of n worked best",
-            [below("", (name, least), (f"n {end[1]}:", error)) for end, error in ends],
-            f"{name} {least}; " + ", ".join(f"n {end[1]}: {error}" for end, error in ends),
-        ),
-    ]
+    return [intermediate(values, "Methods with an intermediate value of n worked best", NAME, "n", ends)]
+
+
+def intermediate(values: Values, text: str, name: str, symbol: str, ends: Sequence[Any]) -> Claim:
+    """The claim that the best of all cells called `name` is better than both of the cells `ends`."""
+    key = best(values, keys_of(values, name))
+    told = f"{symbol} {key[1]:g}, α {key[2]:g}: {Estimate.of(values[key])}"
+    others = [f"{symbol} {end[1]:g}: {Estimate.of(values[end])}" for end in ends]
+    return weakest(text, [below("", ("", values[key]), ("", values[end])) for end in ends], ", ".join([told, *others]))
 
 
 EXPERIMENT = Experiment(

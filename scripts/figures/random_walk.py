@@ -7,6 +7,7 @@ Source: Sutton and Barto (2018), section 6.2, Example 6.2 and Exercises 6.3 and 
 """
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,7 @@ def cells(scale: float) -> Cells:
 
 def td_values(runs: int) -> np.ndarray:
     """(runs, 4, 5): what TD(0) with alpha 0.1 takes the five states to be worth after the episodes shown."""
-    options = {"gamma": 1.0, "alpha": 0.1, "initial_value": 0.5}
+    options: dict[str, Any] = {"gamma": 1.0, "alpha": 0.1, "initial_value": 0.5}
     return learn_episodes(TD, walk(5), EPISODES, seeds=runs, checkpoints=SHOWN, **options).tables[:, :, 1:-1]
 
 

@@ -53,10 +53,9 @@ def panels(values: Values) -> list[Panel]:
         for name, (colour, marker) in LOOKS.items():
             spread = [mean_and_error(values[part, name, alpha]) for alpha in ALPHAS]
             means, errors = (np.array(column) for column in zip(*spread, strict=True))
-            look = {"colour": colour, "dashes": dashes, "marker": marker}
-            lines.append(Line(f"{part}, {name}", ALPHAS, means, errors, **look))
+            lines.append(Line(f"{part}, {name}", ALPHAS, means, errors, colour, dashes, marker))
     ylabel = "mean sum of rewards in an episode"
-    return [Panel(lines, "step size α", ylabel, ylim=(-160, 0), marks={"−13": -13})]
+    return [Panel(lines, "step size α", ylabel, ylim=(-160, 0), marks={"optimum\n −13": -13})]
 
 
 def claims(values: Values) -> list[Claim]:

@@ -11,7 +11,7 @@ from rltk.agents.tabular import TrueOnlineTDLambda
 from rltk.drawing import Panel
 from rltk.scripts.figures import lambda_return, td_lambda
 from rltk.scripts.figures.experiment import Cells, Claim, Experiment, Values, below, best, weakest
-from rltk.scripts.figures.walks import LAMBDAS, RUNS, at, keys_of, sweep, sweep_panel
+from rltk.scripts.figures.walks import LAMBDAS, RUNS, keys_of, sweep, sweep_panel
 
 NAME = "true online TD(λ)"
 
@@ -32,26 +32,25 @@ def panels(values: Values) -> list[Panel]:
 
 def claims(values: Values) -> list[Claim]:
     """What the book says of it, and van Seijen and Sutton of TD(lambda)."""
-    key, online = best(values, keys_of(values, NAME))
-    offline_key, offline = best(values, keys_of(values, lambda_return.NAME))
+    key, off = best(values, keys_of(values, NAME)), best(values, keys_of(values, lambda_return.NAME))
     better, same = [], []
     for lambda_ in LAMBDAS:
-        least = best(values, keys_of(values, NAME, lambda_))[1]
-        conventional = best(values, keys_of(values, td_lambda.NAME, lambda_))[1]
-        same.append(below("", (f"λ {lambda_:g}: true online", least), ("TD(λ) + 2%", conventional.times(1.02))))
+        least, usual = (best(values, keys_of(values, which, lambda_)) for which in (NAME, td_lambda.NAME))
+        names = f"λ {lambda_:g}: true online", "TD(λ) + 2%"
+        same.append(below("", (names[0], values[least]), (names[1], 1.02 * values[usual])))
         if lambda_ >= 0.8:
-            pair = (at(values, which, lambda_, 0.8) for which in (NAME, td_lambda.NAME))
+            pair = (td_lambda.capped(values[which, lambda_, 0.8]) for which in (NAME, td_lambda.NAME))
             better.append(below("", (f"λ {lambda_:g}, α 0.8: true online", next(pair)), ("TD(λ)", next(pair))))
-    zero = [abs(at(values, NAME, 0.0, k[2]) - values[k]).max() for k in keys_of(values, td_lambda.NAME, 0.0)]
+    zero = max(abs(values[NAME, 0.0, k[2]] - values[k]).max() for k in keys_of(values, td_lambda.NAME, 0.0))
     return [
         below(
             "The online algorithm performs subtly better than the off-line one, at its best",
-            (f"online, λ {key[1]:g}, α {key[2]:g}:", online),
-            (f"off-line, λ {offline_key[1]:g}, α {offline_key[2]:g}:", offline),
+            (f"online, λ {key[1]:g}, α {key[2]:g}:", values[key]),
+            (f"off-line, λ {off[1]:g}, α {off[2]:g}:", values[off]),
         ),
         weakest("True online TD(λ) does no worse than TD(λ) at its best α (within 2%, all λ)", same),
         weakest("It is much better at high α and λ (α 0.8, all λ from 0.8)", better),
-        Claim("At λ = 0 it is TD(λ), which is TD(0)", 1e-9 - max(zero), 0.0, f"largest difference {max(zero):.0e}"),
+        Claim("At λ = 0 it is TD(λ), which is TD(0)", 1e-9 - zero, 0.0, f"largest difference {zero:.0e}"),
     ]
 
 

@@ -5,7 +5,7 @@ The same seed walks the same walk, whatever learns from it, as in the book.
 Source: Sutton and Barto (2018), Examples 6.2 (five states) and 7.1 (nineteen).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import Any
 
@@ -17,7 +17,8 @@ from rltk.drawing import Panel
 from rltk.errors import LearningError
 from rltk.scripts.figures.experiment import Line, Values, mean_and_error, scaled
 
-ALPHAS = np.round(np.arange(0, 1.01, 0.05), 2).tolist()
+# Methods that look far ahead are at their best with small steps.
+ALPHAS = [0, 0.01, 0.02, 0.03, 0.04, *np.round(np.arange(0.05, 1.01, 0.05), 2).tolist()]
 EPISODES, RUNS = 10, 100
 LAMBDAS = (0.0, 0.4, 0.8, 0.9, 0.95, 0.975, 0.99, 1.0)
 YLIM = (0.25, 0.55)
@@ -61,7 +62,7 @@ def sweep(
     """Cells (name, setting, alpha) of `early_error` for every alpha and setting of one parameter."""
     runs = scaled(RUNS, scale)
     return {
-        (name, setting, alpha): partial(early_error, learner, runs, alpha=alpha, **{parameter: setting}, **options)
+        (name, setting, alpha): partial(early_error, learner, runs, alpha=alpha, **{parameter: setting}, **options)  # type: ignore[arg-type]
         for setting in settings
         for alpha in ALPHAS
     }
@@ -83,8 +84,3 @@ def sweep_panel(values: Values, name: str, title: str, symbol: str) -> Panel:
         lines.append(Line(f"{symbol} = {setting:g}", [key[2] for key in keys], means, errors))
     ylabel = "RMS error over 19 states and 10 episodes"
     return Panel(lines, "step size α", ylabel, title, family=True, ylim=YLIM)
-
-
-def at(values: Mapping[Any, np.ndarray], name: str, setting: Any, alpha: float) -> np.ndarray:
-    """(runs,) the errors of one cell."""
-    return values[name, setting, alpha]

@@ -35,7 +35,7 @@ def cells(scale: float) -> Cells:
 
 def episodes_and_path(runs: int) -> np.ndarray:
     """(runs, MARKS + 1): episodes ended by each mark; last, the steps of the greedy path, inf where it never ends."""
-    options = {"alpha": 0.5, "epsilon": EPSILON, "gamma": 1.0}
+    options: dict[str, Any] = {"alpha": 0.5, "epsilon": EPSILON, "gamma": 1.0}
     many = learn_many(SARSA, world(), STEPS, seeds=runs, checkpoints=MARKS, **options)
     paths = [path_length(world(), policy) for policy in many.greedy()[:, -1]]
     return np.column_stack([many.episodes, paths])
