@@ -65,7 +65,8 @@ def run(config: Textbook) -> None:
             one.write(values, folder)
             rows.append((one, one.claims(values), time.perf_counter() - begin))
     _print(rows)
-    print(f"\nwrote {len(rows)} picture{'s' * (len(rows) > 1)} (.png) and their numbers (.json) in {folder}")
+    which = f"{len(rows)} figures" if len(rows) > 1 else title_of(rows[0][0].name)
+    print(f"\nwrote the picture (.png) and the numbers (.json) of {which} in\n  {folder}")
 
 
 def _print(rows: Sequence[tuple[Experiment, Sequence[Claim], float]]) -> None:

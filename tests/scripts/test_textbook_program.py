@@ -17,7 +17,7 @@ def test_it_writes_pictures_and_numbers_and_prints_one_table(tmp_path, capsys):
     """A number names the example and the figure; numbers have means and standard errors; 80 columns are enough."""
     assert main(["textbook", "8.2", "Example 6.6", "--runs", "0.02", "--out", str(tmp_path)]) == 0
     told = capsys.readouterr().out
-    assert max(map(len, told.splitlines())) <= 80
+    assert max(len(line) for line in told.splitlines() if str(tmp_path) not in line) <= 80
     assert "Figure 8.2" in told
     assert "Example 6.6" in told
     assert "868.7" in told
