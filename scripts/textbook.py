@@ -20,7 +20,7 @@ from rltk.scripts.program import start
 
 @dataclass
 class Textbook:
-    """Regenerate figures of Sutton and Barto (2018): pictures, numbers, and whether what the book says holds.
+    """Regenerate figures of Sutton and Barto (2018), and see whether they hold.
 
     Example: rltk textbook
 
