@@ -7,6 +7,19 @@ from typing import Any
 
 # family -> (module of rltk.envs.minigrid.levels, {MiniGrid's id: options})
 FAMILIES: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
+    "Crossing": (
+        "crossing",
+        {
+            "MiniGrid-LavaCrossingS9N1-v0": {"size": 9, "num_crossings": 1},
+            "MiniGrid-LavaCrossingS9N2-v0": {"size": 9, "num_crossings": 2},
+            "MiniGrid-LavaCrossingS9N3-v0": {"size": 9, "num_crossings": 3},
+            "MiniGrid-LavaCrossingS11N5-v0": {"size": 11, "num_crossings": 5},
+            "MiniGrid-SimpleCrossingS9N1-v0": {"size": 9, "num_crossings": 1, "obstacle_type": "wall"},
+            "MiniGrid-SimpleCrossingS9N2-v0": {"size": 9, "num_crossings": 2, "obstacle_type": "wall"},
+            "MiniGrid-SimpleCrossingS9N3-v0": {"size": 9, "num_crossings": 3, "obstacle_type": "wall"},
+            "MiniGrid-SimpleCrossingS11N5-v0": {"size": 11, "num_crossings": 5, "obstacle_type": "wall"},
+        },
+    ),
     "DoorKey": (
         "doorkey",
         {
@@ -25,6 +38,17 @@ FAMILIES: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
             "MiniGrid-Empty-Random-6x6-v0": {"size": 6, "agent_start_pos": None},
             "MiniGrid-Empty-8x8-v0": {},
             "MiniGrid-Empty-16x16-v0": {"size": 16},
+        },
+    ),
+    "FourRooms": ("fourrooms", {"MiniGrid-FourRooms-v0": {}}),
+    "MultiRoom": (
+        "multiroom",
+        {
+            "MiniGrid-MultiRoom-N2-S4-v0": {"minNumRooms": 2, "maxNumRooms": 2, "maxRoomSize": 4},
+            # The id says four rooms; MiniGrid's v0 has six, and its v1 has four.
+            "MiniGrid-MultiRoom-N4-S5-v0": {"minNumRooms": 6, "maxNumRooms": 6, "maxRoomSize": 5},
+            "MiniGrid-MultiRoom-N4-S5-v1": {"minNumRooms": 4, "maxNumRooms": 4, "maxRoomSize": 5},
+            "MiniGrid-MultiRoom-N6-v0": {"minNumRooms": 6, "maxNumRooms": 6},
         },
     ),
 }

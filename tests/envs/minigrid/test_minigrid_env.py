@@ -279,6 +279,25 @@ def test_more_bad_options():
         MiniGridEnv("Empty", render_mode="ansi")
 
 
+@pytest.mark.parametrize(
+    ("family", "options", "message"),
+    [
+        ("Crossing", {"size": 8}, "odd"),
+        ("Crossing", {"num_crossings": -1}, "num_crossings"),
+        ("Crossing", {"obstacle_type": "water"}, "lava, wall"),
+        ("FourRooms", {"agent_pos": (0, 0)}, "agent_pos"),
+        ("FourRooms", {"goal_pos": (18, 5)}, "goal_pos"),
+        ("MultiRoom", {}, "needs the option minNumRooms, maxNumRooms"),
+        ("MultiRoom", {"minNumRooms": 3, "maxNumRooms": 2}, "maxNumRooms"),
+        ("MultiRoom", {"minNumRooms": 1, "maxNumRooms": 2, "maxRoomSize": 3}, "maxRoomSize"),
+    ],
+)
+def test_bad_options_of_a_family_are_named(family, options, message):
+    """Each family's own."""
+    with pytest.raises(ArgumentError, match=message):
+        MiniGridEnv(family, **options)
+
+
 def test_a_level_that_cannot_be_is_an_error(monkeypatch):
     """minigrid tries for ever where no cell is free, or raises a RecursionError; rltk raises its own kind of it."""
     single, batch = make(DOOR_KEY), gym.make_vec(DOOR_KEY, num_envs=3)
@@ -288,6 +307,12 @@ def test_a_level_that_cannot_be_is_an_error(monkeypatch):
         batch.reset(seed=0)
     with pytest.raises(RecursionError):
         single.reset(seed=0)
+
+
+def test_rooms_that_do_not_fit_are_given_up():
+    """minigrid would draw chains of rooms for ever."""
+    with pytest.raises(LevelError, match="rooms did not fit"):
+        MiniGridEnv("MultiRoom", minNumRooms=9, maxNumRooms=9, width=8, height=8).reset(seed=0)
 
 
 def test_a_search_for_a_free_cell_gives_up():

@@ -49,6 +49,30 @@ def test_walls_can_be_seen_through(name):
         assert mine.see_through_walls == theirs.see_through_walls
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("MiniGrid-Empty-8x8-v0", {"size": 11, "agent_start_pos": (3, 7), "agent_start_dir": 2}),
+        ("MiniGrid-DoorKey-8x8-v0", {"size": 23}),
+        ("MiniGrid-FourRooms-v0", {"agent_pos": (9, 4), "goal_pos": (9, 9)}),
+        ("MiniGrid-FourRooms-v0", {"agent_pos": (3, 3), "goal_pos": (5, 3), "max_steps": 30}),
+        ("MiniGrid-LavaCrossingS9N1-v0", {"size": 5, "num_crossings": 9}),
+        ("MiniGrid-LavaCrossingS9N1-v0", {"size": 21, "num_crossings": 12}),
+        ("MiniGrid-SimpleCrossingS9N1-v0", {"size": 13, "num_crossings": 0}),
+        ("MiniGrid-MultiRoom-N6-v0", {"minNumRooms": 1, "maxNumRooms": 8, "maxRoomSize": 6}),
+        ("MiniGrid-MultiRoom-N6-v0", {"minNumRooms": 2, "maxNumRooms": 3, "width": 17, "height": 12}),
+    ],
+)
+def test_options_mean_what_they_mean_to_minigrid(name, options):
+    """Boards of other sizes and contents than any id has."""
+    theirs, mine = twins(name, **options)
+    for seed in range(10):
+        theirs.reset(seed=seed)
+        mine.reset(seed=seed)
+        assert_same_level(mine, theirs, f"{name} {options}, seed {seed}")
+    lockstep(name, 100, **options)
+
+
 @every_family
 def test_stepping_on_after_an_end(name):
     """minigrid goes on in the same level; its rewards fall below 0.1 then."""
