@@ -62,7 +62,7 @@ def act(level, action):
     grid, body = level.grid, level.body
     direction = body[DIRECTION]
     ahead_x, ahead_y = AHEAD_X[direction], AHEAD_Y[direction]
-    at = index(level, body[X], body[Y]) + ahead_x + ahead_y * level.board[STRIDE]
+    at = np.uint64(index(level, body[X], body[Y]) + ahead_x + ahead_y * level.board[STRIDE])
     front = np.int64(grid[at])
     flags = FLAGS[front]
     carried = np.int64(body[CARRYING])

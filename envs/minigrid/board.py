@@ -29,13 +29,13 @@ def index(level, x, y):
 @jit(_nrt=False)
 def get(level, x, y):
     """The code of the cell (x, y)."""
-    return np.int64(level.grid[index(level, x, y)])
+    return np.int64(level.grid[np.uint64(index(level, x, y))])
 
 
 @jit(_nrt=False)
 def put(level, x, y, code):
     """Let `code` be what stands at (x, y)."""
-    level.grid[index(level, x, y)] = code
+    level.grid[np.uint64(index(level, x, y))] = code
 
 
 @jit(_nrt=False)

@@ -16,7 +16,7 @@ Source: minigrid 3.2.0, minigrid_env.py (`gen_obs_grid`) and core/grid.py (`proc
 import numpy as np
 
 from rltk.envs.minigrid.board import AHEAD_X, AHEAD_Y, index
-from rltk.envs.minigrid.cells import EMPTY, FLAGS, PALETTE, SEE_THROUGH
+from rltk.envs.minigrid.cells import EMPTY, FLAGS, PALETTE, SEE_THROUGH, UNSEEN
 from rltk.envs.minigrid.level import CARRYING, DIRECTION, SEES_THROUGH, STRIDE, VIEW, X, Y, level_of
 from rltk.mdp import jit
 
@@ -38,13 +38,16 @@ def spread(seen, clear, view):
     return seen | (left >> 1), right | (right << 1) | left | (left >> 1)
 
 
+# Indices are unsigned here: numba asks of a signed one whether it counts from the end, which doubles the time.
+
+
 @jit(_nrt=False, inline="always")
 def paint(image, at, code):
     """The triple of `code` at `image[at:at + 3]`."""
-    triple = PALETTE[code]
-    image[at] = triple & 255
-    image[at + 1] = (triple >> 8) & 255
-    image[at + 2] = triple >> 16
+    triple = PALETTE[np.uint64(code)]
+    image[np.uint64(at)] = triple & 255
+    image[np.uint64(at + 1)] = (triple >> 8) & 255
+    image[np.uint64(at + 2)] = triple >> 16
 
 
 @jit(_nrt=False, inline="always")
@@ -54,25 +57,29 @@ def look(level, image, view):
     direction = body[DIRECTION]
     ahead = AHEAD_X[direction] + AHEAD_Y[direction] * stride
     right = AHEAD_X[direction] * stride - AHEAD_Y[direction]
-    near = index(level, body[X], body[Y]) - (view // 2) * right
+    at = index(level, body[X], body[Y]) - (view // 2) * right  # the left end of a row
     column = 3 * view
-    if level.board[SEES_THROUGH]:
-        for row in range(view):
-            at = near + row * ahead
+    pixel = column
+    seen = 1 << (view // 2)
+    through = level.board[SEES_THROUGH]
+    for _ in range(view):
+        pixel -= 3
+        if through:
             for i in range(view):
-                paint(image, i * column + 3 * (view - 1 - row), grid[at + i * right])
-    else:
-        seen = 1 << (view // 2)
-        for row in range(view):
-            at = near + row * ahead
-            clear = 0
+                paint(image, pixel + i * column, grid[np.uint64(at + i * right)])
+        elif seen == 0:
             for i in range(view):
-                clear |= int(FLAGS[grid[at + i * right]] & SEE_THROUGH) << i
+                paint(image, pixel + i * column, UNSEEN)
+        else:
+            clear = np.int64(0)
+            for i in range(view):
+                clear |= np.int64(FLAGS[grid[np.uint64(at + i * right)]] & SEE_THROUGH) << i
             seen, above = spread(seen, clear, view)
             for i in range(view):
-                paint(image, i * column + 3 * (view - 1 - row), grid[at + i * right] * ((seen >> i) & 1))
+                paint(image, pixel + i * column, grid[np.uint64(at + i * right)] * ((seen >> i) & 1))
             seen = above
-    carried = np.int64(body[CARRYING])
+        at += ahead
+    carried = body[CARRYING]
     paint(image, (view // 2) * column + 3 * (view - 1), carried if carried else EMPTY)
 
 

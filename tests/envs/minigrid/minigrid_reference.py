@@ -14,7 +14,7 @@ import numpy as np
 import rltk
 from rltk.envs.minigrid import cells
 from rltk.envs.minigrid.ids import FAMILIES
-from rltk.envs.minigrid.level import CARRYING, TARGET_X, TARGET_Y
+from rltk.envs.minigrid.level import CARRYING, TARGET, TARGET_X, TARGET_Y
 
 assert minigrid.__version__ == "3.2.0"
 assert rltk.__version__  # registers rltk's ids
@@ -91,17 +91,18 @@ class Errands:
         codes, body = state["grid"], state["body"]
         carried = int(body[CARRYING])
         paths, things = self._reach(codes, tuple(env.agent_pos))
-        wants = np.array([self._want(codes[y, x], carried) for x, y in things])
-        marked = [3.0 if (x, y) == (body[TARGET_X], body[TARGET_Y]) else 1.0 for x, y in things]
-        wants = wants * marked if len(things) else wants
-        choices = [*range(len(things)), -1]
-        weights = np.append(wants, 0.3 if carried else 0.02)
-        pick = self.random.choice(choices, p=weights / weights.sum())
-        if pick < 0:  # somewhere, to drop what is carried
+        marked = [(x, y) == (body[TARGET_X], body[TARGET_Y]) or codes[y, x] == body[TARGET] for x, y in things]
+        wants = [
+            self._want(codes[y, x], carried) * (10 if mark else 1) for (x, y), mark in zip(things, marked, strict=True)
+        ]
+        weights = np.array([*wants, 0.5 if carried else 0.02])
+        pick = self.random.choice(len(weights), p=weights / weights.sum())
+        if pick == len(things):  # somewhere, to drop what is carried
             places = list(paths)
             turns = self._walk(paths, env, places[self.random.integers(len(places))])
             return [*turns, self.random.choice([LEFT, RIGHT, FORWARD]), DROP if carried else FORWARD]
-        return [*self._walk(paths, env, things[pick]), self._deed(codes[things[pick][::-1]], carried)]
+        x, y = things[pick]
+        return [*self._walk(paths, env, (x, y)), self._deed(codes[y, x], marked[pick])]
 
     def _want(self, code, carried):
         kind, colour, state = cells.TRIPLES[code]
@@ -110,9 +111,11 @@ class Errands:
             if state == cells.LOCKED:
                 return 20.0 if carried == cells.KEY + colour else 0.05
             return 5.0 if state == cells.CLOSED else 0.1
-        return {"goal": 10.0, "lava": self.recklessness, "key": 3.0, "ball": 1.0, "box": 1.0}.get(name, 0.0)
+        if name in ("key", "ball", "box"):
+            return 0.02 if carried else 2.0 if name == "key" else 1.0
+        return {"goal": 10.0, "lava": self.recklessness}.get(name, 0.0)
 
-    def _deed(self, code, carried):
+    def _deed(self, code, marked):
         name = cells.TYPES[cells.TRIPLES[code, 0]]
         if self.random.random() < 0.1:
             return DONE
@@ -120,7 +123,7 @@ class Errands:
             return FORWARD
         if name == "door":
             return TOGGLE
-        return self.random.choice([PICK_UP, TOGGLE], p=[0.7, 0.3]) if name == "box" else PICK_UP
+        return TOGGLE if name == "box" and self.random.random() < (0.03 if marked else 0.4) else PICK_UP
 
     def _reach(self, codes, start):
         """({cell that can be walked to: the one before it}, [thing beside such a cell, with itself as a last step])."""

@@ -4,7 +4,17 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from minigrid_reference import FIRST_IDS, IDS, SEEDS, STEPS, assert_same_level, assert_same_observation, lockstep, twins
+from minigrid_reference import (
+    FIRST_IDS,
+    FULL,
+    IDS,
+    SEEDS,
+    STEPS,
+    assert_same_level,
+    assert_same_observation,
+    lockstep,
+    twins,
+)
 
 every_id = pytest.mark.parametrize("name", IDS)
 every_family = pytest.mark.parametrize("name", FIRST_IDS)
@@ -28,7 +38,8 @@ def test_an_episode_goes_as_minigrids(name):
     endings = Counter(lockstep(name, STEPS))
     endings += Counter(lockstep(name, STEPS // 4, seed=1, max_steps=12))
     assert endings["time"] + endings["both"] > 0, endings
-    assert endings["success"] > 0 or "Playground" in name, endings
+    if FULL or twins(name)[1].max_steps <= STEPS:
+        assert endings["success"] > 0 or "Playground" in name, endings
     assert endings["failure"] > 0 or "Lava" not in name, endings
 
 
