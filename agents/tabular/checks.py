@@ -21,15 +21,28 @@ def checked_rate(name: str, rate: float | Schedule, highest: float = 1.0) -> flo
 
 def checked_number(name: str, value: Any, highest: float = 1.0, otherwise: str = "") -> float:
     """`value` as a finite float in [0, highest], or an ArgumentError that names it and what else would do."""
-    real = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    try:
-        number = float(value) if real else math.nan
-    except OverflowError:
-        number = math.inf
+    number = _as_float(value)
     if not 0 <= number <= highest or math.isinf(number):
         within = f"a number in [0, {highest:g}]" if np.isfinite(highest) else "a number, at least 0"
         raise ArgumentError(f"{name} is {within}{otherwise}; it is {value!r}")
     return number
+
+
+def checked_finite(name: str, value: Any) -> float:
+    """`value` as a finite float, or an ArgumentError that names it."""
+    number = _as_float(value)
+    if not math.isfinite(number):
+        raise ArgumentError(f"{name} is a finite number; it is {value!r}")
+    return number
+
+
+def _as_float(value: Any) -> float:
+    """Not finite where `value` is no real number that a float holds."""
+    real = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    try:
+        return float(value) if real else math.nan
+    except OverflowError:
+        return math.inf
 
 
 def checked_count(name: str, value: Any, least: int = 1) -> int:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
-from rltk.agents.tabular.checks import available_actions, check_spaces, checked_rate
+from rltk.agents.tabular.checks import available_actions, check_spaces, checked_count, checked_finite, checked_rate
 from rltk.agents.tabular.experience import Experience
 from rltk.agents.tabular.exploration import EpsilonGreedy, Exploration, exploration_from
 from rltk.agents.tabular.loop import Kernels, Rates, Words, learn_by_stepping, learn_compiled, row_of_table
@@ -24,9 +24,10 @@ from rltk.runs import (
     schedules,
     write_checkpoint,
 )
+from rltk.runs.interrupts import held_interrupts
 
 # Steps between two looks at the progress bar and at the keyboard. How they are cut changes nothing of what is learnt.
-_FIRST_PIECE = {"compiled": 20_000, "gymnasium": 1_000}
+_FIRST_PIECE = {"compiled": 20_000, "gymnasium": 100}
 _LONGEST_PIECE = 1_000_000
 _PIECE_SECONDS = 0.05
 _RECENT_EPISODES = 100
@@ -75,13 +76,11 @@ class TabularLearner:
             known = ", ".join(self.options())
             raise ArgumentError(f"{type(self).__name__} has no option {next(iter(unknown))!r}; its options are {known}")
         check_spaces(env, type(self).__name__)
-        if not isinstance(initial_value, int | float | np.number) or not np.isfinite(initial_value):
-            raise ArgumentError(f"initial_value is a finite number; it is {initial_value!r}")
         self.env = env
         self.criterion = Criterion(gamma)
         self.alpha = checked_rate("alpha", alpha, 1.0)
         self.exploration = EpsilonGreedy() if exploration is None else exploration
-        self.initial_value = float(initial_value)
+        self.initial_value = checked_finite("initial_value", initial_value)
         self.streams = Streams(seed)
         self.experience = Experience(env, self.streams, backend)
         self.n_states, self.n_actions = int(env.observation_space.n), int(env.action_space.n)
@@ -148,16 +147,16 @@ class TabularLearner:
         callback: one or several `Progress -> bool | None`, called whenever the timestep is a multiple of
         `callback_every`, and at the end; False stops. Learning 2 x n steps gives the same table as n and n again.
 
+        Ctrl-C is raised between two pieces, so the learner can go on or be saved. Whatever else breaks off a piece (an
+        environment's own error) leaves it of no use, which it says: load an earlier checkpoint.
+
         Raises LearningError, naming the step, where a value stops being finite.
         """
-        whole = isinstance(total_timesteps, int | np.integer) and not isinstance(total_timesteps, bool)
-        if not whole or total_timesteps < 1:
-            raise ArgumentError(f"total_timesteps is a positive whole number; it is {total_timesteps!r}")
-        if not isinstance(callback_every, int | np.integer) or callback_every < 1:
-            raise ArgumentError(f"callback_every is a number of steps, at least 1; it is {callback_every!r}")
+        total_timesteps = checked_count("total_timesteps", total_timesteps)
+        callback_every = checked_count("callback_every", callback_every)
         callbacks = CallbackList(callback)
-        target, begin = self.timestep + int(total_timesteps), (self.timestep, time.perf_counter())
-        bar = ProgressBar(int(total_timesteps), self.name) if progress_bar else None
+        target, begin = self.timestep + total_timesteps, (self.timestep, time.perf_counter())
+        bar = ProgressBar(total_timesteps, self.name) if progress_bar else None
         try:
             self.experience.open()
             going, longest = True, _FIRST_PIECE[self.backend]
@@ -166,9 +165,9 @@ class TabularLearner:
                 if len(callbacks):
                     piece = min(piece, callback_every - self.timestep % callback_every)
                 clock = time.perf_counter()
-                self._learn_piece(piece)
-                if time.perf_counter() - clock < _PIECE_SECONDS / 4:
-                    longest = min(4 * longest, _LONGEST_PIECE)
+                with held_interrupts():
+                    self._learn_piece(piece)
+                longest = _next_piece(longest, time.perf_counter() - clock)
                 if bar is not None:
                     bar.update(self.timestep - begin[0], **self._bar_fields())
                 due = self.timestep % callback_every == 0 or self.timestep == target
@@ -187,9 +186,12 @@ class TabularLearner:
         generators = [self.streams.generator(name) for name in ("behaviour", "method")]
         words = Words(*(stream_of(generator) for generator in generators))
         learn = learn_compiled if self.backend == "compiled" else learn_by_stepping
-        finished = learn(
-            self.experience, self.kernels(), self.table, tuple(self.memory), tuple(self.habits), rates, words
-        )
+        arrays = self.table, tuple(self.memory), tuple(self.habits)
+        try:
+            finished = learn(self.experience, self.kernels(), *arrays, rates, words)
+        except BaseException as error:  # the table is ahead of its counters, for good
+            self._fault = f"learning broke off in the steps after {self.timestep} ({type(error).__name__})"
+            raise
         for generator, stream in zip(generators, words, strict=True):
             restore_stream(generator, stream)
         if finished.fault >= 0:
@@ -246,10 +248,11 @@ class TabularLearner:
     def _indices(self, observations: Any) -> np.ndarray:
         """(N,) the table's rows for (N,) observations; ArgumentError for what is none."""
         array = np.atleast_1d(np.asarray(observations))
-        index = array - int(self.env.observation_space.start)
-        if not np.issubdtype(array.dtype, np.integer) or (index < 0).any() or (index >= self.n_states).any():
-            raise ArgumentError(f"an observation of {self.env.observation_space} was expected, not {observations!r}")
-        return index
+        if array.ndim == 1 and np.issubdtype(array.dtype, np.integer):
+            index = array - int(self.env.observation_space.start)
+            if ((index >= 0) & (index < self.n_states)).all():
+                return index
+        raise ArgumentError(f"an observation of {self.env.observation_space} was expected, not {observations!r}")
 
     def _rate_now(self) -> float:
         return float(schedules.values(self.exploration.rate, self.timestep, 1)[0])
@@ -286,7 +289,12 @@ class TabularLearner:
         return {name: _plain(getattr(self, name)) for name in self.own_options}
 
     def state(self) -> dict[str, Any]:
-        """Everything that the future depends on: the table, the counters, the streams, the environment."""
+        """Everything that the future depends on: the table, the counters, the streams, the environment.
+
+        Raises LearningError where learning has stopped for good: nothing can go on from there.
+        """
+        if self._fault:
+            raise LearningError(f"{self._fault}. Its state is of no use; load an earlier checkpoint")
         return {
             "learner": self.name,
             "options": self._own(),
@@ -344,6 +352,13 @@ class TabularLearner:
         if "exploration" in config:
             settings["exploration"] = exploration_from(config["exploration"])
         return cls(env, backend=backend, **settings)
+
+
+def _next_piece(steps: int, seconds: float) -> int:
+    """How many steps the next piece may have, where so many took so long."""
+    if seconds < _PIECE_SECONDS / 4:
+        return min(4 * steps, _LONGEST_PIECE)
+    return max(steps // 4, 1) if seconds > 4 * _PIECE_SECONDS else steps
 
 
 def alpha_from(config: dict[str, Any]) -> Any:

@@ -6,7 +6,6 @@ at the end of that episode.
 """
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -14,17 +13,19 @@ from typing import Any
 import numpy as np
 
 from rltk.agents.tabular.checks import checked_count
-from rltk.agents.tabular.learner import TabularLearner
-from rltk.agents.tabular.loop import Kernels, Rates, Words, compiled_loop
-from rltk.agents.tabular.many_seeds import (
-    _checked_checkpoints,
-    _checked_seeds,
-    _chunk_size,
-    _compiles,
-    _copies,
-    _one_of,
-    _words,
+from rltk.agents.tabular.chunks import (
+    Copies,
+    bytes_of,
+    check_learner,
+    checked_checkpoints,
+    checked_seeds,
+    chunk_size,
+    compiles,
+    in_chunks,
+    one_of,
 )
+from rltk.agents.tabular.learner import TabularLearner
+from rltk.agents.tabular.loop import Kernels, Words, compiled_loop, sizes_of
 from rltk.errors import ArgumentError, LearningError
 from rltk.mdp import jit
 from rltk.mdp.sampling import draw_start
@@ -74,12 +75,9 @@ def learn_episodes(
     or one that the compiled loop can't run), SizeError, before anything is learnt, where the tables would not fit, and
     LearningError, naming the seed, where a value stops being finite.
     """
-    if not (isinstance(learner, type) and issubclass(learner, TabularLearner)):
-        raise ArgumentError(f"learner: a class of learners, such as QLearning, was expected; found {learner!r}")
-    if "seed" in options:
-        raise ArgumentError(f"seed: learn_episodes takes seeds=, one or several; found seed={options['seed']!r}")
+    check_learner(learner, options, "learn_episodes")
     total, threads = checked_count("episodes", episodes), checked_threads(threads) or available_cores()
-    numbers, ends = _checked_seeds(seeds), _checked_checkpoints(checkpoints, total)
+    numbers, ends = checked_seeds(seeds), checked_checkpoints(checkpoints, total)
     agent = learner(env, seed=numbers[0], **options)
     _refuse(agent, len(numbers), total, ends.size, threads)
     many = ManyEpisodes(
@@ -97,7 +95,7 @@ def learn_episodes(
 def _refuse(agent: TabularLearner, n_seeds: int, n_episodes: int, n_checkpoints: int, threads: int) -> None:
     """Raise the error for what can't be learnt here, or would not fit."""
     name, limit = type(agent).__name__, agent.experience.time_limit
-    if not _compiles(agent):
+    if not compiles(agent):
         raise ArgumentError(f"{name} does not run in the compiled loop on {agent.env}; take learn_many")
     if limit is None:
         raise ArgumentError(
@@ -107,53 +105,44 @@ def _refuse(agent: TabularLearner, n_seeds: int, n_episodes: int, n_checkpoints:
     if callable(agent.alpha) or callable(agent.exploration.rate):
         raise ArgumentError(f"{name}: episodes are learnt at constant rates, not by a schedule; take learn_many")
     kept = n_seeds * (16 * n_episodes + n_checkpoints * agent.table.nbytes)
-    own = agent.table.nbytes + sum(array.nbytes for array in (*agent.memory, *agent.habits)) + 48 * limit
+    own = bytes_of(agent, limit)
     what = f"what {n_seeds:,} seeds learn in {n_episodes:,} episodes, at {n_checkpoints:,} checkpoints"
-    refuse_size(what, kept + threads * _chunk_size(n_seeds) * own, _MEND)
+    refuse_size(what, kept + threads * chunk_size(n_seeds) * own, _MEND)
 
 
 def _learn_in_chunks(many: ManyEpisodes, threads: int) -> None:
     """Fill `many` chunk by chunk, by so many threads."""
     agent = many.agent
     limit = agent.experience.time_limit or 0
-    rates = Rates(
-        agent._rates("alpha", agent.alpha, limit, 1.0),
-        agent._rates(agent.exploration.rate_name, agent.exploration.rate, limit, agent.exploration.highest),
-        agent.gamma,
-    )
+    rates = agent.coming_rates(limit)
     agent._reserve(limit)
-    kernels = Kernels(agent._update(), agent.values, agent.exploration.choose, agent.looks_ahead, type(agent).begin)
-    run = many_episodes_loop(kernels, len(agent.memory), len(agent.habits))
-    size = _chunk_size(len(many.seeds))
+    sizes = sizes_of(agent.mdp.tables, agent.table)
+    run = many_episodes_loop(agent.kernels(), len(agent.memory), len(agent.habits), sizes)
 
-    def learn(begin: int) -> None:
-        seeds, mine = many.seeds[begin : begin + size], slice(begin, begin + size)
-        own = (_copies(arrays, len(seeds)) for arrays in ((agent.table,), agent.memory, agent.habits))
+    def learn(mine: slice, own: Copies, words: np.ndarray) -> None:
         out = many.tables[mine], many.returns[mine], many.lengths[mine], many.checkpoints
-        fault, episode = run(agent.mdp.tables, *own, rates, limit, _words(seeds), *out)
+        fault, episode = run(agent.mdp.tables, *own, rates, limit, words, *out)
         if fault >= 0:
             raise LearningError(
-                f"seed {seeds[fault]}: {type(agent).__name__}: an update in episode {episode + 1} is not finite (NaN "
-                "or infinity). The reward or the table overflowed: look at the rewards, or lower alpha"
+                f"seed {many.seeds[mine][fault]}: {type(agent).__name__}: an update in episode {episode + 1} is not "
+                "finite (NaN or infinity). The reward or the table overflowed: look at the rewards, or lower alpha"
             )
 
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="rltk-seeds")
-    try:
-        for _ in pool.map(learn, range(0, len(many.seeds), size)):  # an error in a chunk is raised here
-            pass
-    finally:
-        pool.shutdown(cancel_futures=True)
+    for _ in in_chunks(agent, many.seeds, threads, learn):
+        pass
 
 
 @cache
-def many_episodes_loop(kernels: Kernels, n_memory: int, n_habits: int) -> Callable[..., Any]:
+def many_episodes_loop(
+    kernels: Kernels, n_memory: int, n_habits: int, sizes: tuple[int, int] | None = None
+) -> Callable[..., Any]:
     """A kernel that learns from several seeds, one after the other, around `compiled_loop`.
 
     n_memory, n_habits: how many arrays these hold.
     """
 
-    loop = compiled_loop(*kernels)
-    memory_of, habits_of = _one_of(n_memory), _one_of(n_habits)
+    loop = compiled_loop(kernels, sizes)
+    memory_of, habits_of = one_of(n_memory), one_of(n_habits)
 
     @jit(nogil=True)
     def run(mdp_tables, tables, memories, habits, rates, limit, words, out, returns, lengths, checkpoints):

@@ -9,26 +9,34 @@ tables, only slower.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
-from gymnasium.utils import seeding
 
 from rltk.agents.tabular.checks import checked_count
+from rltk.agents.tabular.chunks import (
+    Copies,
+    bytes_of,
+    check_learner,
+    checked_checkpoints,
+    checked_seeds,
+    chunk_size,
+    compiles,
+    in_chunks,
+    one_of,
+)
 from rltk.agents.tabular.exploration import Counts
 from rltk.agents.tabular.learner import TabularLearner
 from rltk.agents.tabular.loop import Kernels, Rates, Words, compiled_loop, sizes_of
 from rltk.errors import ArgumentError, LearningError
-from rltk.mdp import jit, stream_of
+from rltk.mdp import jit
 from rltk.mdp.sampling import draw_start
 from rltk.mdp.threads import available_cores, checked_threads
 from rltk.mdp.validation import refuse_size
-from rltk.runs import ProgressBar, Streams
+from rltk.runs import ProgressBar
 
-_MOST_CHUNKS, _LARGEST_CHUNK = 64, 64  # of seeds: few enough to be cheap, small enough to share and to be watched
 _MEND = "Take fewer seeds or checkpoints"
 
 
@@ -37,14 +45,13 @@ class ManySeeds:
     """What N seeds had learnt at K checkpoints.
 
     tables: (N, K, ...) float64, each as the learner's own. timesteps: (K,) int64, of the checkpoints. episodes: (N, K)
-    int64, those ended by then. rewards: (N, K) float64, the sum of all rewards by then. seeds: N of them. agent: a
-    learner of the first seed that has learnt nothing, for its settings.
+    int64, those ended by then. seeds: N of them. agent: a learner of the first seed that has learnt nothing, for its
+    settings.
     """
 
     tables: np.ndarray
     timesteps: np.ndarray
     episodes: np.ndarray
-    rewards: np.ndarray
     seeds: tuple[int, ...]
     agent: TabularLearner
 
@@ -99,12 +106,9 @@ def learn_many(
     Raises SizeError, before anything is learnt, where the tables would not fit, ArgumentError for what can't be used,
     and LearningError, naming seed and step, where a value stops being finite.
     """
-    if not (isinstance(learner, type) and issubclass(learner, TabularLearner)):
-        raise ArgumentError(f"learner: a class of learners, such as QLearning, was expected; found {learner!r}")
-    if "seed" in options:
-        raise ArgumentError(f"seed: learn_many takes seeds=, one or several; found seed={options['seed']!r}")
+    check_learner(learner, options, "learn_many")
     total, threads = checked_count("total_timesteps", total_timesteps), checked_threads(threads) or available_cores()
-    numbers, timesteps = _checked_seeds(seeds), _checked_checkpoints(checkpoints, total)
+    numbers, timesteps = checked_seeds(seeds), checked_checkpoints(checkpoints, total)
     agent = learner(env, seed=numbers[0], **options)
     _refuse_size(agent, len(numbers), timesteps, threads)
     shape = len(numbers), timesteps.size
@@ -112,12 +116,11 @@ def learn_many(
         tables=np.empty((*shape, *agent.table.shape)),
         timesteps=timesteps,
         episodes=np.zeros(shape, dtype=np.int64),
-        rewards=np.zeros(shape),
         seeds=numbers,
         agent=agent,
     )
     bar = ProgressBar(len(numbers) * total, f"{agent.name}, {len(numbers):,} seeds") if progress_bar else None
-    progress = _in_chunks(many, threads) if _compiles(agent) else _one_by_one(many, learner, options)
+    progress = _in_chunks(many, threads) if compiles(agent) else _one_by_one(many, learner, options)
     try:
         for done in progress:
             if bar is not None:
@@ -126,13 +129,6 @@ def learn_many(
         if bar is not None:
             bar.close()
     return many
-
-
-def _compiles(agent: TabularLearner) -> bool:
-    """Whether the kernel below does all that the learner does: not where it does more than its update."""
-    own = type(agent)
-    alike = own._learn_piece is TabularLearner._learn_piece and own.learn is TabularLearner.learn
-    return alike and agent.backend == "compiled"
 
 
 def _one_by_one(many: ManySeeds, learner: type[TabularLearner], options: dict[str, Any]) -> Iterator[int]:
@@ -152,28 +148,22 @@ def _one_by_one(many: ManySeeds, learner: type[TabularLearner], options: dict[st
 def _in_chunks(many: ManySeeds, threads: int) -> Iterator[int]:
     """Fill `many` chunk by chunk, by so many threads; yields how many seeds are done."""
     agent, total = many.agent, int(many.timesteps[-1])
-    rates = agent.coming_rates(total)
+    rates, limit = agent.coming_rates(total), agent.experience.time_limit or 0
     agent._reserve(_room(agent, total))
     run = many_loop(agent.kernels(), len(agent.memory), len(agent.habits), sizes_of(agent.mdp.tables, agent.table))
-    size = _chunk_size(len(many.seeds))
 
-    def learn(begin: int) -> int:
-        seeds, mine = many.seeds[begin : begin + size], slice(begin, begin + size)
-        tables = many.tables[mine], many.episodes[mine], many.timesteps
-        own = (_copies(arrays, len(seeds)) for arrays in ((agent.table,), agent.memory, agent.habits))
-        fault, step = run(agent.mdp.tables, *own, rates, agent.experience.time_limit or 0, _words(seeds), *tables)
+    def learn(mine: slice, own: Copies, words: np.ndarray) -> None:
+        fault, step = run(
+            agent.mdp.tables, *own, rates, limit, words, many.tables[mine], many.episodes[mine], many.timesteps
+        )
         if fault >= 0:
             raise LearningError(
-                f"seed {seeds[fault]}: {type(agent).__name__}: the update of step {step + 1} is not finite (NaN or "
-                "infinity). The reward or the table overflowed: look at the rewards near that step, or lower alpha"
+                f"seed {many.seeds[mine][fault]}: {type(agent).__name__}: the update of step {step + 1} is not finite "
+                "(NaN or infinity). The reward or the table overflowed: look at the rewards near that step, or lower "
+                "alpha"
             )
-        return begin + len(seeds)
 
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="rltk-seeds")
-    try:
-        yield from pool.map(learn, range(0, len(many.seeds), size))
-    finally:
-        pool.shutdown(cancel_futures=True)
+    return in_chunks(agent, many.seeds, threads, learn)
 
 
 @cache
@@ -186,7 +176,7 @@ def many_loop(
     """
 
     loop = compiled_loop(kernels, sizes)
-    memory_of, habits_of = _one_of(n_memory), _one_of(n_habits)
+    memory_of, habits_of = one_of(n_memory), one_of(n_habits)
 
     @jit(nogil=True)
     def run(mdp_tables, tables, memories, habits, rates, limit, words, out, episodes, timesteps):
@@ -236,46 +226,6 @@ def part(values, begin, count):
     return values[begin : begin + count] if values.size > 1 else values
 
 
-@cache
-def _one_of(count: int) -> Callable[..., Any]:
-    """A kernel that takes the i-th of each of `count` stacked arrays, as a tuple; numba has no loop over a tuple of
-    arrays that differ."""
-    if count == 1:
-
-        @jit
-        def last(arrays, i):
-            return (arrays[0][i],)
-
-        return last
-
-    rest = _one_of(count - 1)
-
-    @jit
-    def one(arrays, i):
-        return (arrays[0][i],) + rest(arrays[1:], i)
-
-    return one
-
-
-def _words(seeds: Iterable[int]) -> np.ndarray:
-    """(n, 3, 6) uint64: of each seed the streams of the environment, the behaviour and the method, at their start."""
-    words = []
-    for seed in seeds:
-        streams = Streams(seed)
-        env_generator, _ = seeding.np_random(streams.seed("environment"))
-        generators = (env_generator, streams.generator("behaviour"), streams.generator("method"))
-        words.append([stream_of(generator) for generator in generators])
-    return np.array(words, dtype=np.uint64)
-
-
-def _copies(arrays: Iterable[np.ndarray], count: int) -> tuple[np.ndarray, ...]:
-    return tuple(np.repeat(array[None], count, axis=0) for array in arrays)
-
-
-def _chunk_size(n_seeds: int) -> int:
-    return min(-(-n_seeds // _MOST_CHUNKS), _LARGEST_CHUNK)
-
-
 def _room(agent: TabularLearner, total: int) -> int:
     """How many steps an episode can have."""
     return min(total, agent.experience.time_limit or total)
@@ -285,34 +235,6 @@ def _refuse_size(agent: TabularLearner, n_seeds: int, timesteps: np.ndarray, thr
     """Raise SizeError where what is to be learnt does not fit."""
     n_tables, total = n_seeds * timesteps.size, int(timesteps[-1])
     kept = n_tables * (agent.table.nbytes + 8)
-    own = agent.table.nbytes + sum(array.nbytes for array in (*agent.memory, *agent.habits)) + 48 * _room(agent, total)
+    own = bytes_of(agent, _room(agent, total))
     what = f"the {n_tables:,} tables of {n_seeds:,} seeds at {timesteps.size:,} checkpoints"
-    refuse_size(what, kept + threads * _chunk_size(n_seeds) * own + 32 * total, _MEND)
-
-
-def _checked_seeds(seeds: Any) -> tuple[int, ...]:
-    if isinstance(seeds, int | np.integer) and not isinstance(seeds, bool):
-        return tuple(range(checked_count("seeds", seeds)))
-    if not isinstance(seeds, Iterable) or isinstance(seeds, str):
-        raise ArgumentError(f"seeds: how many, or which, were expected; found {seeds!r}")
-    numbers = tuple(checked_count("one of seeds", seed, 0) for seed in seeds)
-    if not numbers or len(set(numbers)) < len(numbers):
-        raise ArgumentError(
-            f"seeds: at least one, each of them once; found {len(numbers)}, {len(set(numbers))} of them different"
-        )
-    return numbers
-
-
-def _checked_checkpoints(checkpoints: Any, total: int) -> np.ndarray:
-    """(K,) int64, rising timesteps in [0, total]."""
-    if isinstance(checkpoints, int | np.integer) and not isinstance(checkpoints, bool):
-        count = checked_count("checkpoints", checkpoints)
-        if count > total:
-            raise ArgumentError(f"checkpoints: at most one a step, {total}; found {count}")
-        return np.round(np.linspace(0, total, count + 1)[1:]).astype(np.int64)
-    if not isinstance(checkpoints, Iterable) or isinstance(checkpoints, str):
-        raise ArgumentError(f"checkpoints: how many, or at which timesteps, were expected; found {checkpoints!r}")
-    timesteps = np.array([checked_count("one of checkpoints", timestep, 0) for timestep in checkpoints], dtype=np.int64)
-    if not timesteps.size or (np.diff(timesteps) <= 0).any() or timesteps[-1] > total:
-        raise ArgumentError(f"checkpoints: rising timesteps of at most {total}; found {timesteps.tolist()}")
-    return timesteps
+    refuse_size(what, kept + threads * chunk_size(n_seeds) * own + 32 * total, _MEND)
