@@ -9,40 +9,13 @@ import pickle
 import gymnasium as gym
 import numpy as np
 import pytest
+from contract_envs import ALL_IDS, CHANGING, ENDLESS, IDS, RANDOM_IDS, actions_of, allowed, every_id, every_mode, make
 from gymnasium.utils.env_checker import check_env
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
-from scipy.stats import chisquare
 
 import rltk
 from rltk.envs.minigrid import MiniGridEnv
-from rltk.envs.tabular import MODES, TabularEnv
+from rltk.envs.tabular import TabularEnv
 from rltk.errors import ArgumentError, UnknownNameError
-
-ALL_IDS = sorted(name for name in gym.registry if name.startswith("rltk/"))
-IDS = [name for name in ALL_IDS if "family" not in gym.spec(name).kwargs]  # MiniGrid's have a family of levels
-ENDLESS = ("rltk/SuttonBarto5x5-v0", "rltk/JacksCarRental-v0", "rltk/Bandit-v0")  # they go on for ever in the book
-CHANGING = ("rltk/BlockingMaze-v0", "rltk/ShortcutMaze-v0")  # what they are depends on the steps done so far
-RANDOM_IDS = ("rltk/FrozenLake-v0", "rltk/FourRooms-v0", "rltk/GridWorld-v0", "rltk/RussellNorvig4x3-v0")
-
-every_id = pytest.mark.parametrize("name", IDS)
-every_mode = pytest.mark.parametrize("mode", MODES)
-
-
-def make(name, **options):
-    return gym.make(name, **options).unwrapped
-
-
-def actions_of(env, count, seed=0):
-    return np.random.default_rng(seed).integers(env.action_space.n, size=count).tolist()
-
-
-def allowed(env, actions):
-    """`actions`, one or (N,), with those that are barred where their environment stands replaced by one that is not."""
-    available = env.mdp().available[env.get_state()["state"]]
-    if available.ndim == 1:
-        return actions if available[actions] else int(np.flatnonzero(available)[actions % available.sum()])
-    rows = zip(actions, available, strict=True)
-    return np.array([a if can[a] else np.flatnonzero(can)[a % can.sum()] for a, can in rows])
 
 
 def obliging(env):
@@ -128,70 +101,6 @@ def test_model_of_finds_the_model_and_the_limit(name):
     assert limit == (env.spec.max_episode_steps or env.unwrapped.max_episode_steps)
     assert env.metadata["draw_law"] is (name not in CHANGING)
     assert env.metadata["reward_model"] == "exact"
-
-
-def suspicious_rows(env, mdp, draws, seed):
-    """(p-values of the rows with several outcomes) of `env`'s frequencies against `mdp`; asserts that nothing was seen
-    that `mdp` says can't happen."""
-    env.reset(seed=seed)
-    state = env.get_state()
-    chances = []
-    pairs = np.argwhere(mdp.available)
-    if len(pairs) > 4000:  # few rows seen often say more than many seen a few times
-        pairs = np.random.default_rng(seed).permutation(pairs)[:600]
-        draws = 50
-    for s, a in pairs:
-        row = slice(*mdp.row_start[s * mdp.n_actions + a : s * mdp.n_actions + a + 2])
-        noisy = mdp.reward_noise is not None and mdp.reward_noise[row].any()
-        paid = [None] * len(mdp.reward[row]) if noisy else mdp.reward[row]
-        known = list(zip(mdp.next_state[row], paid, mdp.terminated[row], strict=True))
-        counts = np.zeros(len(known))
-        state["state"] = np.array(s)
-        for _ in range(draws):
-            env.set_state(state)
-            _, reward, terminated, _, info = env.step(int(a))
-            seen = (info["state"], None if noisy else reward, terminated)
-            assert seen in known, f"state {s}, action {a} led to {seen}"
-            counts[known.index(seen)] += 1
-        expected = mdp.probability[row] * draws / mdp.probability[row].sum()
-        counts, expected = common(counts, expected)
-        if len(expected) > 1:
-            chances.append(chisquare(counts, expected).pvalue)
-    return np.array(chances)
-
-
-def common(counts, expected, least=5):
-    """Both with neighbours added up until each is expected `least` times: chi-square's tail is wrong for rarer ones."""
-    if expected.min() >= least:
-        return counts, expected
-    ends, total = [], 0.0
-    for i, one in enumerate(expected):
-        total += one
-        if total >= least and expected[i + 1 :].sum() >= least:
-            ends.append(i + 1)
-            total = 0.0
-    starts = [0, *ends]
-    return np.add.reduceat(counts, starts), np.add.reduceat(expected, starts)
-
-
-def rejected(chances, level=0.001):
-    """Holm's correction: whether any of these p-values is too small for chance at this level over all of them."""
-    ordered = np.sort(chances)
-    return bool((ordered <= level / (len(ordered) - np.arange(len(ordered)))).any()) if ordered.size else False
-
-
-@every_id
-def test_the_simulator_draws_from_T(name):
-    env = make(name)
-    mdp = env.mdp()
-    pairs = int(mdp.available.sum())
-    chances = suspicious_rows(env, mdp, draws=max(3, min(300, 30_000 // pairs)), seed=1)
-    assert not rejected(chances)
-
-
-def test_a_wrong_T_would_be_found():
-    env = make("rltk/RussellNorvig4x3-v0", slip=0.26)
-    assert rejected(suspicious_rows(env, make("rltk/RussellNorvig4x3-v0").mdp(), draws=300, seed=1))
 
 
 # Seeds and states
@@ -393,103 +302,3 @@ def test_without_a_render_mode_it_warns(name):
     env = make_seeded(name, 0)
     with pytest.warns(UserWarning, match="render mode"):
         assert env.render() is None
-
-
-# Batches
-
-
-def same(found, expected):
-    """Whether two infos are the same: keys, types, shapes and values."""
-    assert found.keys() == expected.keys()
-    for key, value in expected.items():
-        if isinstance(value, dict):
-            same(found[key], value)
-        elif value.dtype == object:
-            assert [None if v is None else np.array(v).tolist() for v in found[key]] == [
-                None if v is None else np.array(v).tolist() for v in value
-            ]
-        else:
-            assert (found[key].dtype, found[key].shape) == (value.dtype, value.shape), key
-            assert np.array_equal(found[key], value), key
-
-
-@every_id
-@pytest.mark.parametrize("autoreset", list(AutoresetMode))
-def test_a_batch_is_its_single_environments(name, autoreset):
-    options = {"max_episode_steps": 9, "observation": "coords"}
-    batch = gym.make_vec(name, num_envs=4, autoreset_mode=autoreset, **options)
-    peer = SyncVectorEnv([lambda: gym.make(name, **options)] * 4, autoreset_mode=autoreset)
-    assert batch.metadata["autoreset_mode"] is autoreset
-    assert batch.observation_space == peer.observation_space
-    assert batch.action_space == peer.action_space
-    assert batch.max_episode_steps == 9
-
-    def check(found, expected):
-        assert len(found) == len(expected)
-        for mine, theirs in zip(found[:-1], expected[:-1], strict=True):
-            assert mine.dtype == theirs.dtype
-            assert np.array_equal(mine, theirs)
-        same(found[-1], expected[-1])
-
-    check(batch.reset(seed=11), peer.reset(seed=11))
-    ends = np.zeros(4, dtype=bool)
-    random = np.random.default_rng(0)
-    for step in range(150):
-        if autoreset is AutoresetMode.DISABLED and ends.any():
-            seeds = [100 + step, None, 200 + step, None]
-            found = batch.reset(seed=seeds, options={"reset_mask": ends.copy()})
-            check(found, peer.reset(seed=seeds, options={"reset_mask": ends.copy()}))
-        actions = allowed(batch, random.integers(batch.single_action_space.n, size=4))
-        found, expected = batch.step(actions), peer.step(actions)
-        check(found, expected)
-        ends = found[2] | found[3]
-    check(batch.reset(seed=[1, None, 3, None]), peer.reset(seed=[1, None, 3, None]))
-    check(batch.reset(), peer.reset())
-
-
-@every_id
-@every_mode
-def test_a_batch_observes_in_every_mode(name, mode):
-    batch = gym.make_vec(name, num_envs=3, observation=mode)
-    observations, infos = batch.reset(seed=0)
-    for _ in range(20):
-        assert observations in batch.observation_space
-        assert observations.dtype == batch.observation_space.dtype
-        assert np.array_equal(observations, batch.observations(infos["state"]))
-        observations, *_, infos = batch.step(allowed(batch, batch.action_space.sample()))
-
-
-@every_id
-def test_a_batch_hands_out_copies(name):
-    batch = gym.make_vec(name, num_envs=3, autoreset_mode="SameStep", max_episode_steps=3)
-    kept = []
-    batch.reset(seed=0)
-    for action in range(12):
-        found = batch.step(allowed(batch, np.full(3, action % batch.single_action_space.n)))
-        assert not any(np.shares_memory(new, old) for new in found[:-1] for old in kept)
-        kept += [*found[:-1], *(v for v in found[-1].values() if isinstance(v, np.ndarray) and v.dtype != object)]
-        for array in kept:
-            array[...] = 0
-    twin = gym.make_vec(name, num_envs=3, autoreset_mode="SameStep", max_episode_steps=3)
-    twin.reset(seed=0)
-    for action in range(12):
-        twin.step(allowed(twin, np.full(3, action % twin.single_action_space.n)))
-    assert all(np.array_equal(twin.get_state()[k], v) for k, v in batch.get_state().items())
-
-
-@every_id
-def test_a_batch_replays_exactly(name):
-    batch = gym.make_vec(name, num_envs=3, max_episode_steps=5)
-    batch.reset(seed=0)
-    actions = np.random.default_rng(0).integers(batch.single_action_space.n, size=(40, 3))
-    for action in actions[:13]:
-        batch.step(allowed(batch, action))
-    state = batch.get_state()
-    first = [[np.array(part).tolist() for part in batch.step(allowed(batch, action))[:4]] for action in actions]
-    after = batch.get_state()
-    batch.set_state(state, restore_rng=True)
-    assert [[np.array(part).tolist() for part in batch.step(allowed(batch, action))[:4]] for action in actions] == first
-    batch.set_state(state)
-    assert np.array_equal(batch.get_state()["stream"], after["stream"])
-    with pytest.raises(ArgumentError, match="stream"):
-        batch.set_state({**state, "stream": state["stream"] * 0})

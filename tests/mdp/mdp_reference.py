@@ -9,6 +9,7 @@ from fractions import Fraction
 from itertools import pairwise
 from math import inf
 
+import numpy as np
 from hypothesis import strategies as st
 
 NEVER = -inf
@@ -182,3 +183,22 @@ def as_table(outcomes):
 def as_policy(policy, n_actions):
     """(S, A) floats as nested lists."""
     return [[float(row.get(a, 0)) for a in range(n_actions)] for row in policy]
+
+
+@st.composite
+def compact(draw):
+    """The arguments of `from_moves`: rewards, ends and successes by move or by the state entered."""
+    n_states, n_moves, n_actions = (draw(st.integers(1, n)) for n in (5, 4, 3))
+    moves = np.array(
+        draw(st.lists(st.integers(0, n_states - 1), min_size=n_states * n_moves, max_size=n_states * n_moves))
+    )
+    noise = [[float(p) for p in draw(distributions(n_moves))] for _ in range(n_actions)]
+
+    def field(element):
+        size = draw(st.sampled_from([(n_states, n_moves), (n_states,)]))
+        count = int(np.prod(size))
+        return np.array(draw(st.lists(element, min_size=count, max_size=count))).reshape(size)
+
+    success = field(st.booleans()) if draw(st.booleans()) else None
+    reward, terminated = field(dyadic.map(float)), field(st.booleans())
+    return moves.reshape(n_states, n_moves), np.array(noise), reward, terminated, success

@@ -5,7 +5,7 @@ import numpy as np
 from rltk.envs import TabularEnv
 from rltk.mdp import MDP
 
-S, A, GAMMA, ALPHA = 5, 3, 0.75, 0.3
+S, A, GAMMA, ALPHA, RATE = 5, 3, 0.75, 0.3, 0.1  # RATE: of exploration
 
 
 def world():
@@ -33,6 +33,6 @@ def feed(agent, experience, update=None, alpha=ALPHA):
             after = -1 if end or not agent.looks_ahead else actions[t + 1]
             step = states[t], actions[t], reward, states[t + 1], after, end, over
             agent._reserve(1)
-            rule = (0.1, tuple(agent.habits))
+            rule = (RATE, tuple(agent.habits))
             update(agent.table, tuple(agent.memory), *step, alpha, agent.gamma, rule, stream)
     return agent.table

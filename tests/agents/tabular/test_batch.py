@@ -274,7 +274,7 @@ def test_arguments_are_checked():
         with pytest.raises(ArgumentError, match="learns on-policy"):
             method(world(), behaviour=np.ones((S, 1)))
     for wrong in (np.ones(S), np.ones((S + 1, 2)), np.full((S, 2), np.nan), np.ones((S, 0))):
-        with pytest.raises(ArgumentError, match=r"features: \(5, d\) finite numbers"):
+        with pytest.raises(ArgumentError, match=r"features: (\(5, d\)|finite) numbers"):
             LSTD(world(), features=wrong)
     with pytest.raises(SizeError, match="unknowns, which would take 3 GiB"):
         LSTD(gym.make("rltk/RandomWalk-v0", length=20_000))

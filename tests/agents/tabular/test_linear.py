@@ -6,6 +6,7 @@ import re
 import gymnasium as gym
 import numpy as np
 import pytest
+from tabular_worlds import random_world
 
 import rltk
 from rltk.agents.tabular import LSPI, SARSA, FixedPolicy, LinearQLearning, LinearSARSA, QLearning, learn_many
@@ -20,21 +21,9 @@ from rltk.runs import Streams
 ALPHA, GAMMA, EPSILON = 0.05, 0.9, 0.4
 
 
-def world(limit=None, start=0):
-    """A random world of eight states with bars, ends and chance."""
-    random = np.random.default_rng(3)
-    table = {}
-    for s in range(8):
-        table[s] = {}
-        for a in range(3):
-            if a > 0 and random.random() < 0.2:
-                continue
-            chance = float(random.random())
-            table[s][a] = [
-                (p, int(random.integers(8)), float(random.normal()), bool(random.random() < 0.2))
-                for p in (chance, 1 - chance)
-            ]
-    return TabularEnv(MDP.from_table(table), max_episode_steps=limit)
+def world(limit=None):
+    """Eight states."""
+    return random_world(3, 8, ends=0.2, limit=limit)
 
 
 FEATURES = np.random.default_rng(4).normal(size=(8, 4))

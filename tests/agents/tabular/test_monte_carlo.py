@@ -5,6 +5,7 @@ import inspect
 import gymnasium as gym
 import numpy as np
 import pytest
+from tabular_episodes import ALPHA, GAMMA, RATE, A, S, episodes, feed, world
 
 from rltk.agents.tabular import (
     UCB,
@@ -23,39 +24,8 @@ from rltk.envs.classics.blackjack import blackjack_mdp, state_of
 from rltk.errors import ArgumentError
 from rltk.mdp import MDP
 
-S, A, GAMMA, ALPHA = 4, 3, 0.75, 0.3
-BEHAVIOUR = np.array([[0.5, 0.25, 0.25], [0.2, 0.2, 0.6], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4]])
-POLICY = np.array([[0.0, 0.5, 0.5], [0.4, 0.2, 0.4], [0.3, 0.3, 0.4], [1.0, 0.0, 0.0]])
-
-
-def world():
-    """S states, A actions; what it does is of no matter to agents that are fed by hand."""
-    return TabularEnv(MDP.from_arrays(np.full((S, A, S), 1 / S), np.zeros((S, A))))
-
-
-def episodes(seed, n=40, most=8):
-    """Random episodes, every third cut short: (states, actions, rewards, whether terminated), one state more than
-    rewards, and so many actions, the last unused where the episode terminated."""
-    random = np.random.default_rng(seed)
-    for i in range(n):
-        length = int(random.integers(1, most))
-        states, actions = random.integers(S, size=length + 1), random.integers(A, size=length + 1)
-        yield states.tolist(), actions.tolist(), random.normal(size=length).tolist(), i % 3 != 0
-
-
-def feed(agent, experience, update=None, alpha=ALPHA):
-    """Let the agent's update kernel, or another, see the episodes step by step, as the loops would."""
-    update, stream = update or agent._update(), np.arange(6, dtype=np.uint64)
-    for states, actions, rewards, terminated in experience:
-        for t, reward in enumerate(rewards):
-            over = t == len(rewards) - 1
-            end = over and terminated
-            after = -1 if end or not agent.looks_ahead else actions[t + 1]
-            step = states[t], actions[t], reward, states[t + 1], after, end, over
-            agent._reserve(1)
-            rule = (0.3, tuple(agent.habits))
-            update(agent.table, tuple(agent.memory), *step, alpha, agent.gamma, rule, stream)
-    return agent.table
+BEHAVIOUR = np.array([[0.5, 0.25, 0.25], [0.2, 0.2, 0.6], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4], [0.7, 0.2, 0.1]])
+POLICY = np.array([[0.0, 0.5, 0.5], [0.4, 0.2, 0.4], [0.3, 0.3, 0.4], [1.0, 0.0, 0.0], [0.6, 0.4, 0.0]])
 
 
 def reference(table, experience, alpha, first_visit, truncated, gamma=GAMMA):
@@ -138,7 +108,7 @@ def off_policy_control(agent, experience, truncated):
     """Off-policy Monte Carlo control, Sutton and Barto (2018), page 111; b is the agent's exploration."""
     Q, C = np.zeros((S, A)), np.zeros((S, A))
     for S_, A_, rewards, terminated in experience:
-        b = agent.exploration.probabilities(Q, np.arange(S), 0.3, agent.habits)
+        b = agent.exploration.probabilities(Q, np.arange(S), RATE, agent.habits)
         if not terminated and truncated == "discard":
             continue
         G, W = 0.0 if terminated else Q[S_[-1]].max(), 1.0
@@ -153,7 +123,7 @@ def off_policy_control(agent, experience, truncated):
 
 
 def check_off_policy_control(update=None):
-    for rule in ({"epsilon": 0.3}, {"exploration": Softmax(0.3)}):
+    for rule in ({"epsilon": RATE}, {"exploration": Softmax(RATE)}):
         for truncated in ("discard", "bootstrap"):
             agent = OffPolicyMonteCarloControl(world(), gamma=GAMMA, truncated=truncated, **rule)
             kernel = None if update is None else update(agent.exploration.weigh)
@@ -363,16 +333,21 @@ P = (off_policy_monte_carlo, "off_policy_monte_carlo_update", check_off_policy)
 C = (off_policy_monte_carlo, "off_policy_monte_carlo_control_update", check_off_policy_control)
 MUTANTS = {
     "the cut episode's end is an end": (V, "        target = value[next_state]", "        target = 0.0"),
+    "no terminal mask": (V, "if not terminated and flags[1]:", "if flags[1]:"),
     "truncated episodes never discarded": (V, "if (terminated or flags[1]) and", "if True and"),
     "last visits for first": (V, "first[row] == t", "first[row] != t"),
     "first visits never forgotten": (V, "        first[states[t]] = -1", "        pass"),
     "steps kept": (V, "    size[0] = 0", "    pass"),
     "not discounted": (V, "rewards[t] + gamma * target", "rewards[t] + target"),
     "another next action": (Q, "q[next_state, next_action]", "q[next_state, 0]"),
+    "no terminal mask (control)": (Q, "if not terminated and flags[1]:", "if flags[1]:"),
     "steps kept (control)": (Q, "    size[0] = 0", "    pass"),
     "the step's own ratio left out": (P, "weight *= ratio[row, actions[t]]", "weight *= ratio[row, 0]"),
     "ordinary for weighted": (P, "share = weight if flags[2] else 1.0", "share = 1.0"),
     "visits of no weight left out": (P, "else weight * target - value[row]", "else target - value[row]"),
+    "no terminal mask (off-policy)": (C, "0.0 if terminated else q[", "q["),
+    "steps kept (off-policy)": (P, "    size[0] = 0", "    pass"),
+    "steps kept (off-policy control)": (C, "        size[0] = 0", "        pass"),
     "goes on past exploring actions": (C, "                    break", "                    pass"),
     "not divided by the chance": (C, "weight /= chances[t]", "weight /= 1.0"),
     "the weight before its time": (C, "weights[s, a] += weight", "weights[s, a] += 1.0"),

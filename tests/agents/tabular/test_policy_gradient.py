@@ -6,6 +6,7 @@ import re
 import gymnasium as gym
 import numpy as np
 import pytest
+from tabular_worlds import random_world
 
 import rltk
 from rltk.agents.tabular import REINFORCE, ActorCritic
@@ -127,20 +128,8 @@ def test_the_gradient_is_that_of_the_return():
 
 
 def world(limit=None):
-    """A random world of five states with bars, ends, chance and, with `limit`, truncation."""
-    random = np.random.default_rng(7)
-    table = {}
-    for s in range(5):
-        table[s] = {}
-        for a in range(3):
-            if a > 0 and random.random() < 0.2:
-                continue
-            chance = float(random.random())
-            table[s][a] = [
-                (p, int(random.integers(5)), float(random.normal()), bool(random.random() < 0.3))
-                for p in (chance, 1 - chance)
-            ]
-    return TabularEnv(MDP.from_table(table), max_episode_steps=limit)
+    """Five states."""
+    return random_world(7, 5, ends=0.3, limit=limit)
 
 
 def gradient_of_log(h, s, a):

@@ -3,12 +3,11 @@
 import gymnasium as gym
 import numpy as np
 import pytest
-from scipy.linalg import solve_continuous_lyapunov
 
-from rltk.agents.tabular import SARSA, TD, DoubleQLearning, ExpectedSARSA, FixedPolicy, QLearning
+from rltk.agents.tabular import SARSA, TD, DoubleQLearning, ExpectedSARSA, QLearning
 from rltk.envs import TabularEnv
 from rltk.mdp import MDP
-from rltk.runs import Streams, linear
+from rltk.runs import Streams
 
 # Slow, literal agents. They draw the words that the learners draw, from the same named streams.
 
@@ -160,119 +159,6 @@ def test_td_is_the_book_s_box_to_the_last_digits(world):
 
     fast = TD(WORLDS[world](), policy, gamma=gamma, alpha=alpha, seed=11).learn(4000)
     np.testing.assert_allclose(fast.value, value, rtol=0, atol=1e-12 * max(1, np.abs(value).max()))
-
-
-# Convergence. Near its fixed point x* a method is x <- x + alpha (-A (x - x*) + noise): A is what the expected update
-# takes away, state by state as often as it is visited, the noise that of one TD error. With a small constant alpha the
-# error settles with a covariance S for which A S + S A' = alpha B, B the noise's (the Lyapunov equation of stochastic
-# approximation; Kushner and Yin 2003, section 10.1). What is left of the beginning decays with exp(-alpha n min Re(A)).
-
-
-class Fixed:
-    """A small random MDP, a policy that is followed in it, and the (state, action) pairs' long-run frequencies."""
-
-    gamma = 0.8
-
-    def __init__(self, seed):
-        random = np.random.default_rng(seed)
-        self.S, self.A = 4, 2
-        T = random.dirichlet(np.full(self.S, 0.7), size=(self.S, self.A))
-        ends = random.random((self.S, self.A, self.S)) < 0.15
-        self.R = random.normal(size=(self.S, self.A, self.S))
-        self.start = np.full(self.S, 1 / self.S)
-        self.mdp = MDP.from_arrays(T, self.R, terminated=ends, start=self.start)
-        self.policy = random.dirichlet(np.full(self.A, 3.0), size=self.S)
-        self.T, self.goes_on = T, T * ~ends  # (S, A, S)
-        self.pairs = self.S * self.A
-        returns = self.goes_on.reshape(self.pairs, self.S)
-        ended = 1 - returns.sum(axis=1, keepdims=True)
-        chain = ((returns + ended * self.start)[:, :, None] * self.policy[None]).reshape(self.pairs, self.pairs)
-        matrix = np.vstack([chain.T - np.eye(self.pairs), np.ones(self.pairs)])
-        self.frequency = np.linalg.lstsq(matrix, np.append(np.zeros(self.pairs), 1.0), rcond=None)[0]
-
-    def q_of(self, policy):
-        """(S, A): what it is worth to take an action and follow `policy` from then on."""
-        mean = (self.T * self.R).sum(axis=2).reshape(-1)
-        follows = (self.goes_on[..., None] * policy).reshape(self.pairs, self.pairs)
-        return np.linalg.solve(np.eye(self.pairs) - self.gamma * follows, mean).reshape(self.S, self.A)
-
-    def best(self):
-        """The greedy policy, by policy iteration."""
-        policy = self.policy
-        for _ in range(20):
-            policy = np.eye(self.A)[self.q_of(policy).argmax(axis=1)]
-        return policy
-
-    def target_variance(self, value, spread=0.0):
-        """(S * A,): of r + gamma V(s'), and of what is drawn there besides, `spread` (S,)."""
-        target = self.R + self.gamma * (self.goes_on > 0) * value
-        mean = (self.T * target).sum(axis=2, keepdims=True)
-        drawn = self.gamma**2 * (self.goes_on * spread).sum(axis=2)
-        return ((self.T * (target - mean) ** 2).sum(axis=2) + drawn).reshape(-1)
-
-    def follows(self, policy):
-        return (self.goes_on[..., None] * policy).reshape(self.pairs, self.pairs)
-
-
-STEPS, LAST = 4_000_000, 1e-3
-
-
-def deviation(A, B, alpha):
-    """(n,) the standard deviation that the error settles at."""
-    covariance = solve_continuous_lyapunov(A, alpha * B)
-    assert 0.75 * STEPS * alpha * np.linalg.eigvals(A).real.min() > 25  # e^-25 is left of the beginning
-    return np.sqrt(np.diag(covariance))
-
-
-def expected(learner, world):
-    """(the fixed point (n,), what the error of each entry settles at)."""
-    D = np.diag(world.frequency)
-    eye = np.eye(world.pairs)
-    if learner is TD:
-        states = world.frequency.reshape(world.S, world.A).sum(axis=1)
-        q = world.q_of(world.policy)
-        value = (world.policy * q).sum(axis=1)
-        second = world.target_variance(value).reshape(q.shape) + (q - value[:, None]) ** 2
-        A = np.diag(states) @ (np.eye(world.S) - world.gamma * np.einsum("sa,sat->st", world.policy, world.goes_on))
-        return value, deviation(A, np.diag(states * (world.policy * second).sum(axis=1)), LAST)
-    if learner in (SARSA, ExpectedSARSA):
-        q = world.q_of(world.policy)
-        value = (world.policy * q).sum(axis=1)
-        spread = (world.policy * (q - value[:, None]) ** 2).sum(axis=1) if learner is SARSA else 0.0
-        B = D * world.target_variance(value, spread)
-        return q.reshape(-1), deviation(D @ (eye - world.gamma * world.follows(world.policy)), B, LAST)
-    best = world.best()
-    q = world.q_of(best)
-    B, P = D * world.target_variance(q.max(axis=1)), world.gamma * world.follows(best)
-    if learner is QLearning:
-        return q.reshape(-1), deviation(D @ (eye - P), B, LAST)
-    half = D / 2  # of the two tables each moves every other step; q is their mean
-    A = np.block([[half, -half @ P], [-half @ P, half]])
-    one = np.block([[B / 2, np.zeros_like(B)], [np.zeros_like(B), B / 2]])
-    covariance = solve_continuous_lyapunov(A, LAST * one)
-    mean = np.hstack([eye, eye]) / 2
-    deviation(A, one, LAST)
-    return q.reshape(-1), np.sqrt(np.diag(mean @ covariance @ mean.T))
-
-
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("learner", [TD, SARSA, ExpectedSARSA, QLearning, DoubleQLearning], ids=lambda cls: cls.name)
-def test_it_converges_to_what_theory_says_and_as_closely(learner, seed):
-    """To V^pi, Q^pi or Q* within five of the standard deviations that the last step size leaves, and no closer than
-    such an error can be: its root mean square in those units is that of a standard normal (Watkins and Dayan 1992;
-    Singh et al. 2000; Kushner and Yin 2003)."""
-    world = Fixed(seed)
-    fixed, settles = expected(learner, world)
-    options = {"gamma": world.gamma, "alpha": linear(0.5, LAST, STEPS // 4), "seed": seed}
-    if learner is TD:
-        agent = TD(TabularEnv(world.mdp), world.policy, **options).learn(STEPS)
-    else:
-        agent = learner(TabularEnv(world.mdp), exploration=FixedPolicy(world.policy), **options).learn(STEPS)
-    errors = (agent.table.reshape(-1) - fixed) / settles
-
-    assert np.abs(errors).max() < 5
-    assert 0.1 < np.sqrt(np.mean(errors**2)) < 3
-    assert settles.max() < 0.1 * np.abs(fixed).max()
 
 
 def lefts(learner, steps, seeds, **options):

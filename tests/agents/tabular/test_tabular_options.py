@@ -4,6 +4,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+import rltk
 from rltk.agents.tabular import (
     LEARNERS,
     LSTD,
@@ -21,7 +22,7 @@ from rltk.agents.tabular import (
     TrueOnlineTDLambda,
 )
 from rltk.agents.tabular.template import Softened
-from rltk.envs import TabularEnv
+from rltk.envs import TabularEnv, TabularVectorEnv
 from rltk.errors import ArgumentError, LearningError, RltkError, SizeError, SpaceError
 from rltk.mdp import MDP
 
@@ -37,6 +38,9 @@ ODD = {
 # What is a number of a kind where the option takes numbers.
 FINE = {("seed", "10**400")} | {(option, "10**40") for option in ("seed", "kappa", "ridge", "threshold")}
 every_learner = pytest.mark.parametrize("learner", [*LEARNERS.values(), Softened], ids=lambda cls: cls.name)
+
+ANYWHERE = [learner for learner in (*LEARNERS.values(), Softened) if learner.begin is None]
+on_any_env = pytest.mark.parametrize("learner", ANYWHERE, ids=lambda cls: cls.name)  # not in states of their choice
 
 
 @pytest.fixture(scope="module")
@@ -192,3 +196,104 @@ def test_a_window_that_does_not_fit_is_refused(env):
     """Before any memory is taken."""
     with pytest.raises(SizeError, match="Take a smaller n"):
         NStepTD(env, n=10**15)
+
+
+def lake(**options):
+    return QLearning(gym.make("rltk/FrozenLake-v0"), **options)
+
+
+@pytest.mark.parametrize(
+    ("error", "says", "make"),
+    [
+        (SpaceError, 'observation="index"', lambda: QLearning(gym.make("rltk/FourRooms-v0", observation="coords"))),
+        (SpaceError, "Discrete observations", lambda: QLearning(gym.make("CartPole-v1"))),
+        (SpaceError, "Discrete", lambda: QLearning(gym.make("Pendulum-v1"))),
+        (SpaceError, "SAC", lambda: QLearning(ContinuousActions())),
+        (SpaceError, r"gym\.make", lambda: QLearning("rltk/FourRooms-v0")),
+        (SpaceError, "vector", lambda: QLearning(TabularVectorEnv(MDP.from_table({0: {0: [(1, 0, 0.0, False)]}}), 2))),
+        (ArgumentError, "alpha", lambda: lake(alpha=1.5)),
+        (ArgumentError, "alpha", lambda: lake(alpha="fast")),
+        (ArgumentError, "epsilon", lambda: lake(epsilon=-0.1)),
+        (ArgumentError, "epsilon", lambda: lake(epsilon=float("nan"))),
+        (ArgumentError, "epsilon", lambda: lake(epsilon=True)),
+        (ArgumentError, r"1\.2", lambda: lake(gamma=1.2)),
+        (ArgumentError, "initial_value", lambda: lake(initial_value=float("inf"))),
+        (ArgumentError, "initial_value", lambda: lake(initial_value="high")),
+        (ArgumentError, "backend", lambda: lake(backend="fast")),
+        (ArgumentError, "draw law", lambda: QLearning(gym.make("FrozenLake-v1"), backend="compiled")),
+        (RltkError, "seed", lambda: lake(seed=-1)),
+        (RltkError, "seed", lambda: lake(seed=0.5)),
+        (ArgumentError, "total_timesteps", lambda: lake().learn(0)),
+        (ArgumentError, "total_timesteps", lambda: lake().learn(10.0)),
+        (ArgumentError, "total_timesteps", lambda: lake().learn(True)),
+        (ArgumentError, "callback_every", lambda: lake().learn(10, callback_every=0)),
+    ],
+)
+def test_wrong_arguments_are_told_what_and_how_to_mend(error, says, make):
+    """The project's own error types, naming the argument or the way out."""
+    with pytest.raises(error, match=says):
+        make()
+
+
+class ContinuousActions(gym.Env):
+    observation_space = gym.spaces.Discrete(2)
+    action_space = gym.spaces.Box(-1, 1, (1,))
+
+
+@pytest.mark.parametrize("name", ["alpha", "epsilon"])
+def test_a_schedule_that_leaves_its_range_is_refused(name):
+    """Rates lie in [0, 1], schedules of them too; the timestep is named."""
+    agent = QLearning(gym.make("FrozenLake-v1"), **{name: lambda step: 2.0 if step == 3 else 0.5})
+    with pytest.raises(ArgumentError, match=f"{name} at timestep 3"):
+        agent.learn(10)
+
+
+def test_an_unknown_agent_or_option_is_told_what_there_is():
+    """rltk's own errors, which list the known names; `hasattr` still answers False."""
+    with pytest.raises(RltkError, match="QLearning"):
+        rltk.agents.Sarsa  # noqa: B018
+    assert not hasattr(rltk.agents, "Sarsa")
+    for learner in LEARNERS.values():
+        assert getattr(rltk.agents, learner.__name__) is learner
+    with pytest.raises(ArgumentError, match="'learning_rate'; its options are gamma, alpha"):
+        QLearning(gym.make("FrozenLake-v1"), learning_rate=0.1)
+
+
+@pytest.mark.parametrize(
+    ("says", "options"),
+    [
+        ("give policy=, not exploration=", {"exploration": None}),
+        ("leave behaviour= out", {"behaviour": np.full((16, 4), 0.25)}),
+        ("its options are gamma, alpha, initial_value", {"epsilon": 0.1}),
+        (r"\(16, 4\) probabilities", {"policy": [[0.5, 0.5]]}),
+    ],
+)
+def test_a_prediction_is_told_what_it_takes(says, options):
+    """A policy instead of an exploration."""
+    with pytest.raises(ArgumentError, match=says):
+        TD(gym.make("rltk/FrozenLake-v0"), **options)
+
+
+class Outside(gym.Env):
+    """Two states by its word; `step` observes what it was told to."""
+
+    observation_space = gym.spaces.Discrete(2)
+    action_space = gym.spaces.Discrete(2)
+
+    def __init__(self, observed):
+        self.observed = observed
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return 0, {}
+
+    def step(self, action):
+        return self.observed, 0.0, False, False, {}
+
+
+@on_any_env
+@pytest.mark.parametrize("observed", [-1, 2, 10**9])
+def test_an_observation_outside_its_space_is_refused(learner, observed):
+    """A kernel does not check its indices: such an observation would write beside the table (found in review)."""
+    with pytest.raises(SpaceError, match=str(observed)):
+        learner(Outside(observed)).learn(10)
