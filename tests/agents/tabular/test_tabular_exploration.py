@@ -154,7 +154,7 @@ def test_a_fixed_policy_is_followed_to_the_word():
         ([0, 2], "from 0 to 1"),
         ([-1, 0], "from 0 to 1"),
         ([0.0, 1.0], "shape"),
-        ("left", "shape"),
+        ("left", "probabilities or whole actions"),
         ([1, 1], "action 1 in state 1, where it is not available"),
         ([[0.5, 0.5], [0.999, 0.001]], "action 1 in state 1"),
     ],
