@@ -111,7 +111,7 @@ class Setting:
 
     def generator(self) -> Any:
         """The family's compiled `generate_some`."""
-        return _generator(self.family.name)
+        return _generator(self.family)
 
     def generator_options(self) -> np.ndarray:
         """(n,) int64, the generator's numbers."""
@@ -126,8 +126,8 @@ def family_of(name: str) -> Family:
 
 
 @cache
-def _generator(name: str) -> Any:
-    return generate_some(family_of(name).generate)
+def _generator(family: Family) -> Any:
+    return generate_some(family.generate)
 
 
 def configure(

@@ -150,12 +150,14 @@ class MiniGridVectorEnv(VectorEnv[Any, Any, Any]):
         last = np.full(self.num_envs, None, dtype=object)
         done = np.zeros(self.num_envs, dtype=bool)
         done[ended] = True
-        for image, direction, i in zip(images, directions, ended, strict=True):
-            last[i] = {"image": image.reshape(view, view, 3), "direction": direction}
+        views = images.reshape(ended.size, view, view, 3)
+        # Python's own numbers: in a loop over many ends they cost a fraction of NumPy's.
+        for i, image, direction in zip(ended.tolist(), views, directions.tolist(), strict=True):
+            last[i] = {"image": image, "direction": direction}
             if self._mission_form == "text":
                 last[i]["mission"] = self._texts[i]
             elif self._mission_form == "number":
-                last[i]["mission"] = np.int64(self._core.mission_numbers[i])
+                last[i]["mission"] = int(self._core.mission_numbers[i])
         return {"final_obs": last, "_final_obs": done, "final_info": {}, "_final_info": done.copy()}
 
     def _fault(self, i: int, action: int) -> ArgumentError:
