@@ -1,8 +1,7 @@
 """Missions: what the agent is told, as a sentence with gaps.
 
 A level knows its mission's number (`body[MISSION]`); the sentence is made from it. With the gaps' words w_1, w_2, ...
-chosen from lists of n_1, n_2, ... words, the number is ((i_1 * n_2) + i_2) * n_3 + i_3 and so on; `mission_number` says
-so inside a generator.
+chosen from lists of n_1, n_2, ... words, the number is (i_1 * n_2 + i_2) * n_3 + i_3 and so on; generators write it.
 """
 
 from itertools import product
