@@ -8,7 +8,9 @@ cell is visible if a visible neighbour lets light through; with bits for the cel
     leftward  likewise from the right,  above |= leftward | leftward >> 1
 
 where `above` becomes `seen` of the next row. Adding the start bits to `clear` lets the carry run through each run of
-ones, so `rightward` costs a few instructions and no loop. What the agent carries is shown where it stands.
+ones, so `rightward` costs a few instructions and no loop. MiniGrid leaves out the last cell of a row going right and
+the first going left: what they would add, the other direction adds anyway; bits beyond the row are never looked at.
+What the agent carries is shown where it stands.
 
 Source: minigrid 3.2.0, minigrid_env.py (`gen_obs_grid`) and core/grid.py (`process_vis`, `encode`).
 """
@@ -27,14 +29,13 @@ COMMON_VIEW = 7  # MiniGrid's own size, for which the loops are unrolled
 def spread(seen, clear, view):
     """(cells seen in this row, cells seen in the next one), as bits from left to right."""
     start = seen & clear
-    right = clear & (((clear + start) ^ clear) | start) & ((1 << (view - 1)) - 1)
+    right = clear & (((clear + start) ^ clear) | start)
     seen |= right << 1
     left, run, shift = seen & clear, clear, 1
     while shift < view:
         left |= run & (left >> shift)
         run &= run >> shift
         shift <<= 1
-    left &= -2
     return seen | (left >> 1), right | (right << 1) | left | (left >> 1)
 
 
