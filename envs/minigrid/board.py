@@ -8,13 +8,43 @@ Source: minigrid 3.2.0, core/grid.py (`Grid`) and minigrid_env.py (`place_obj`, 
 
 import numpy as np
 
-from rltk.envs.minigrid.cells import BOX, DOOR, DRAWN_COLOURS, EMPTY, N_COLOURS, N_HELD, OUTSIDE
-from rltk.envs.minigrid.level import DIRECTION, FINE, HEIGHT, NO_ROOM, ORIGIN, STRIDE, WIDTH, X, Y
+from rltk.envs.minigrid.cells import (
+    BALL,
+    BOX,
+    DOOR,
+    DRAWN_COLOURS,
+    EMPTY,
+    KEY,
+    N_COLOURS,
+    N_HELD,
+    OUTSIDE,
+    TRIPLES,
+    TYPES,
+)
+from rltk.envs.minigrid.level import (
+    DIRECTION,
+    FINE,
+    HEIGHT,
+    NO_ROOM,
+    ORIGIN,
+    STRIDE,
+    TARGET,
+    TARGET_X,
+    TARGET_Y,
+    WIDTH,
+    X,
+    Y,
+)
 from rltk.mdp import jit
 from rltk.mdp.streams import integer_below, integer_between
 
 AHEAD_X = np.array([1, 0, -1, 0])  # (4,): one step in each direction
 AHEAD_Y = np.array([0, 1, 0, -1])
+
+# Kinds of things that can be carried, in the order in which MiniGrid draws them.
+KEY_KIND, BALL_KIND, BOX_KIND = range(3)
+N_KINDS = 3
+_FIRST_TYPE = TYPES.index("key")
 
 # Where MiniGrid would try for ever: with one free cell in 10^5, all fail with probability e^-10.
 ENDLESS = 1_000_000
@@ -51,6 +81,26 @@ def box(colour, held):
 
 
 @jit(_nrt=False)
+def thing(kind, colour):
+    """The code of a key, a ball or an empty box."""
+    if kind == BOX_KIND:
+        return box(colour, 0)
+    return (KEY if kind == KEY_KIND else BALL) + colour
+
+
+@jit(_nrt=False)
+def kind_of(code):
+    """The kind of a key, a ball or a box."""
+    return np.int64(TRIPLES[code, 0]) - _FIRST_TYPE
+
+
+@jit(_nrt=False)
+def colour_of(code):
+    """The colour's number of what has one."""
+    return np.int64(TRIPLES[code, 1])
+
+
+@jit(_nrt=False)
 def horizontal_wall(level, x, y, length, code=OUTSIDE):
     """`length` cells to the right from (x, y)."""
     for i in range(length):
@@ -83,6 +133,35 @@ def surround(level):
 def random_colour(stream):
     """A colour's number, drawn as MiniGrid draws a name."""
     return DRAWN_COLOURS[integer_below(stream, N_COLOURS)]
+
+
+@jit(_nrt=False)
+def random_thing(stream, n_kinds):
+    """The code of a thing of the first `n_kinds` kinds: the kind is drawn, then the colour."""
+    kind = integer_below(stream, n_kinds)
+    return thing(kind, random_colour(stream))
+
+
+@jit(_nrt=False)
+def draw_colours(level, stream, at):
+    """All colours into `memory[at : at + N_COLOURS]`, each drawn from those that are left."""
+    memory = level.memory
+    for k in range(N_COLOURS):
+        memory[at + k] = DRAWN_COLOURS[k]
+    for k in range(N_COLOURS):
+        pick = k + integer_below(stream, N_COLOURS - k)
+        colour = memory[at + pick]
+        for i in range(pick, k, -1):  # those that are left stay in order
+            memory[at + i] = memory[at + i - 1]
+        memory[at + k] = colour
+
+
+@jit(_nrt=False)
+def set_target(level, x, y):
+    """Let what stands at (x, y) be what the family's rule calls TARGET: the code, which is returned, and the place."""
+    code = get(level, x, y)
+    level.body[TARGET], level.body[TARGET_X], level.body[TARGET_Y] = code, x, y
+    return code
 
 
 @jit(_nrt=False)

@@ -24,6 +24,7 @@ from rltk.envs.minigrid.engine import generate_some
 from rltk.envs.minigrid.ids import FAMILIES
 from rltk.envs.minigrid.level import Levels, make_levels
 from rltk.envs.minigrid.missions import Missions
+from rltk.envs.minigrid.rooms import rooms_memory
 from rltk.envs.minigrid.rules import GOAL_RULE
 from rltk.envs.tabular.options import check_integer
 from rltk.errors import ArgumentError, SizeError, UnknownNameError
@@ -38,7 +39,8 @@ class Plan:
 
     width, height: cells of the board. max_steps: an episode's, where the caller gives none. options: the generator's
     numbers. see_through_walls: None leaves it to the caller. rule: one of `rules.py`. memory: words that the generator
-    or the rule needs (`Level.memory`), each to hold -1 or the index of a cell or less. draws_in_step: things move.
+    or the rule needs (`Level.memory`), each to hold -1 or the index of a cell or less. n_actions: those of the action
+    space; a step takes all seven, and the rule says what the others do. draws_in_step: things move.
     """
 
     width: int
@@ -51,6 +53,23 @@ class Plan:
     memory: int = 0
     n_actions: int = N_ACTIONS
     draws_in_step: bool = False
+
+
+def plan_of_rooms(
+    size: int, columns: int, rows: int, options: tuple[int, ...] = (), memory: int = 0, **rest: Any
+) -> Plan:
+    """The plan of a family that builds on `rooms.py`: its options begin with size, columns and rows.
+
+    size: cells along a room's side, walls included. memory: words beside the rooms'. rest: as `Plan` takes them.
+    """
+    return Plan(
+        width=columns * (size - 1) + 1,
+        height=rows * (size - 1) + 1,
+        options=(size, columns, rows, *options),
+        memory=rooms_memory(columns, rows) + memory,
+        see_through_walls=False,
+        **rest,
+    )
 
 
 @dataclass(frozen=True)
@@ -194,6 +213,14 @@ def check_size(name: str, value: Any, least: int, most: int = 1000) -> int:
     if size > most:
         raise SizeError(f"{name}: at most {most} cells along a side; found {size}")
     return size
+
+
+def check_integer_up_to(name: str, value: Any, least: int, most: int) -> int:
+    """`value` as an integer from `least` to `most`."""
+    number = check_integer(name, value, least)
+    if number > most:
+        raise ArgumentError(f"{name}: at most {most}; found {number}")
+    return number
 
 
 def check_direction(name: str, value: Any) -> int:

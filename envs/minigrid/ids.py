@@ -20,6 +20,13 @@ FAMILIES: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
             "MiniGrid-SimpleCrossingS11N5-v0": {"size": 11, "num_crossings": 5, "obstacle_type": "wall"},
         },
     ),
+    "DistShift": (
+        "distshift",
+        {
+            "MiniGrid-DistShift1-v0": {"strip2_row": 2},
+            "MiniGrid-DistShift2-v0": {"strip2_row": 5},
+        },
+    ),
     "DoorKey": (
         "doorkey",
         {
@@ -41,6 +48,14 @@ FAMILIES: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
         },
     ),
     "FourRooms": ("fourrooms", {"MiniGrid-FourRooms-v0": {}}),
+    "LavaGap": (
+        "lavagap",
+        {
+            "MiniGrid-LavaGapS5-v0": {"size": 5},
+            "MiniGrid-LavaGapS6-v0": {"size": 6},
+            "MiniGrid-LavaGapS7-v0": {"size": 7},
+        },
+    ),
     "MultiRoom": (
         "multiroom",
         {

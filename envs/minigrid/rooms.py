@@ -13,7 +13,7 @@ from rltk.envs.minigrid.board import (
     AHEAD_X,
     AHEAD_Y,
     ENDLESS,
-    box,
+    N_KINDS,
     door,
     find_apart,
     get,
@@ -21,18 +21,15 @@ from rltk.envs.minigrid.board import (
     put,
     random_colour,
     set_agent,
+    thing,
     wall_rectangle,
 )
-from rltk.envs.minigrid.cells import BALL, CLOSED, EMPTY, KEY, LOCKED, N_COLOURS, OUTSIDE, WALL
+from rltk.envs.minigrid.cells import CLOSED, EMPTY, LOCKED, N_COLOURS, OUTSIDE, WALL
 from rltk.envs.minigrid.level import DIRECTION, FINE, NO_ROOM, NOT_CONNECTED, RIGHT, X, Y
 from rltk.mdp import jit
 from rltk.mdp.streams import integer_below, integer_between
 
 DRAW = -1
-
-# Kinds of things, in the order in which MiniGrid draws them.
-KEY_KIND, BALL_KIND, BOX_KIND = range(3)
-N_KINDS = 3
 
 # The first words of `memory`: sizes, then for each kind and colour whether some room holds such a thing.
 ROOM_SIZE, COLUMNS, ROWS, HELD = range(4)
@@ -51,6 +48,12 @@ def rooms_memory(columns: int, rows: int) -> int:
 def room(level, i, j):
     """Where the words of room (i, j) begin in `memory`."""
     return _FIRST_ROOM + (j * level.memory[COLUMNS] + i) * _ROOM_WORDS
+
+
+@jit(_nrt=False)
+def after_rooms(level):
+    """Where the words of `memory` begin that a family asks for beside those of its rooms."""
+    return room(level, 0, level.memory[ROWS])
 
 
 @jit(_nrt=False)
@@ -129,14 +132,6 @@ def pass_wall(level, i, j, wall):
     """Note, on both sides, that this wall has a door or a gap."""
     level.memory[room(level, i, j) + _PASSED + wall] = 1
     level.memory[neighbour(level, i, j, wall) + _PASSED + (wall + 2) % 4] = 1
-
-
-@jit(_nrt=False)
-def thing(kind, colour):
-    """The code of a key, a ball or an empty box."""
-    if kind == BOX_KIND:
-        return box(colour, 0)
-    return (KEY if kind == KEY_KIND else BALL) + colour
 
 
 @jit(_nrt=False)
