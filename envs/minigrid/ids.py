@@ -47,7 +47,30 @@ FAMILIES: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
             "MiniGrid-Empty-16x16-v0": {"size": 16},
         },
     ),
+    "Fetch": (
+        "fetch",
+        {
+            "MiniGrid-Fetch-5x5-N2-v0": {"size": 5, "numObjs": 2},
+            "MiniGrid-Fetch-6x6-N2-v0": {"size": 6, "numObjs": 2},
+            "MiniGrid-Fetch-8x8-N3-v0": {},
+        },
+    ),
     "FourRooms": ("fourrooms", {"MiniGrid-FourRooms-v0": {}}),
+    "GoToDoor": (
+        "gotodoor",
+        {
+            "MiniGrid-GoToDoor-5x5-v0": {},
+            "MiniGrid-GoToDoor-6x6-v0": {"size": 6},
+            "MiniGrid-GoToDoor-8x8-v0": {"size": 8},
+        },
+    ),
+    "GoToObject": (
+        "gotoobject",
+        {
+            "MiniGrid-GoToObject-6x6-N2-v0": {},
+            "MiniGrid-GoToObject-8x8-N2-v0": {"size": 8, "numObjs": 2},
+        },
+    ),
     "LavaGap": (
         "lavagap",
         {
