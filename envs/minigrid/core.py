@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rltk.envs.minigrid.actions import N_ACTIONS
 from rltk.envs.minigrid.cells import CARRIABLE, FLAGS, N_CODES
 from rltk.envs.minigrid.engine import step_all
 from rltk.envs.minigrid.family import Setting
@@ -77,7 +78,7 @@ class Core:
             self.levels,
             self.streams,
             actions,
-            self.setting.plan.n_actions,
+            N_ACTIONS,
             mode,
             self.ended,
             rewards,

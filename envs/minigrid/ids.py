@@ -36,6 +36,17 @@ FAMILIES: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
             "MiniGrid-DoorKey-16x16-v0": {"size": 16},
         },
     ),
+    "DynamicObstacles": (
+        "dynamicobstacles",
+        {
+            "MiniGrid-Dynamic-Obstacles-5x5-v0": {"size": 5, "n_obstacles": 2},
+            "MiniGrid-Dynamic-Obstacles-Random-5x5-v0": {"size": 5, "agent_start_pos": None, "n_obstacles": 2},
+            "MiniGrid-Dynamic-Obstacles-6x6-v0": {"size": 6, "n_obstacles": 3},
+            "MiniGrid-Dynamic-Obstacles-Random-6x6-v0": {"size": 6, "agent_start_pos": None, "n_obstacles": 3},
+            "MiniGrid-Dynamic-Obstacles-8x8-v0": {},
+            "MiniGrid-Dynamic-Obstacles-16x16-v0": {"size": 16, "n_obstacles": 8},
+        },
+    ),
     "Empty": (
         "empty",
         {
