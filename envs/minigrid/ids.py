@@ -90,6 +90,17 @@ FAMILIES: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
             "MiniGrid-LavaGapS7-v0": {"size": 7},
         },
     ),
+    "Memory": (
+        "memory",
+        {
+            "MiniGrid-MemoryS17Random-v0": {"size": 17, "random_length": True},
+            "MiniGrid-MemoryS13Random-v0": {"size": 13, "random_length": True},
+            "MiniGrid-MemoryS13-v0": {"size": 13},
+            "MiniGrid-MemoryS11-v0": {"size": 11},
+            "MiniGrid-MemoryS9-v0": {"size": 9},
+            "MiniGrid-MemoryS7-v0": {"size": 7},
+        },
+    ),
     "MultiRoom": (
         "multiroom",
         {
@@ -98,6 +109,20 @@ FAMILIES: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
             "MiniGrid-MultiRoom-N4-S5-v0": {"minNumRooms": 6, "maxNumRooms": 6, "maxRoomSize": 5},
             "MiniGrid-MultiRoom-N4-S5-v1": {"minNumRooms": 4, "maxNumRooms": 4, "maxRoomSize": 5},
             "MiniGrid-MultiRoom-N6-v0": {"minNumRooms": 6, "maxNumRooms": 6},
+        },
+    ),
+    "PutNear": (
+        "putnear",
+        {
+            "MiniGrid-PutNear-6x6-N2-v0": {},
+            "MiniGrid-PutNear-8x8-N3-v0": {"size": 8, "numObjs": 3},
+        },
+    ),
+    "RedBlueDoors": (
+        "redbluedoors",
+        {
+            "MiniGrid-RedBlueDoors-6x6-v0": {"size": 6},
+            "MiniGrid-RedBlueDoors-8x8-v0": {},
         },
     ),
 }
