@@ -90,6 +90,7 @@ FAMILIES: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
             "MiniGrid-LavaGapS7-v0": {"size": 7},
         },
     ),
+    "LockedRoom": ("lockedroom", {"MiniGrid-LockedRoom-v0": {}}),
     "Memory": (
         "memory",
         {
@@ -111,6 +112,7 @@ FAMILIES: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
             "MiniGrid-MultiRoom-N6-v0": {"minNumRooms": 6, "maxNumRooms": 6},
         },
     ),
+    "Playground": ("playground", {"MiniGrid-Playground-v0": {}}),
     "PutNear": (
         "putnear",
         {
