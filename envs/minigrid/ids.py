@@ -7,6 +7,7 @@ from typing import Any
 
 # family -> (module of rltk.envs.minigrid.levels, {MiniGrid's id: options})
 FAMILIES: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
+    "BlockedUnlockPickup": ("blockedunlockpickup", {"MiniGrid-BlockedUnlockPickup-v0": {}}),
     "Crossing": (
         "crossing",
         {
@@ -82,6 +83,17 @@ FAMILIES: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
             "MiniGrid-GoToObject-8x8-N2-v0": {"size": 8, "numObjs": 2},
         },
     ),
+    "KeyCorridor": (
+        "keycorridor",
+        {
+            "MiniGrid-KeyCorridorS3R1-v0": {"room_size": 3, "num_rows": 1},
+            "MiniGrid-KeyCorridorS3R2-v0": {"room_size": 3, "num_rows": 2},
+            "MiniGrid-KeyCorridorS3R3-v0": {"room_size": 3, "num_rows": 3},
+            "MiniGrid-KeyCorridorS4R3-v0": {"room_size": 4, "num_rows": 3},
+            "MiniGrid-KeyCorridorS5R3-v0": {"room_size": 5, "num_rows": 3},
+            "MiniGrid-KeyCorridorS6R3-v0": {"room_size": 6, "num_rows": 3},
+        },
+    ),
     "LavaGap": (
         "lavagap",
         {
@@ -127,4 +139,6 @@ FAMILIES: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
             "MiniGrid-RedBlueDoors-8x8-v0": {},
         },
     ),
+    "Unlock": ("unlock", {"MiniGrid-Unlock-v0": {}}),
+    "UnlockPickup": ("unlockpickup", {"MiniGrid-UnlockPickup-v0": {}}),
 }

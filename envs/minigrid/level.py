@@ -9,9 +9,10 @@
 
 The arrays' types never change, so every kernel is compiled once for all families and sizes.
 
-Things are told apart by their code. That is enough where no two things that matter look the same, which holds for all
-MiniGrid-* ids; BabyAI follows single things about, and will bring one more layer, `identity` (cells,) uint8 with the
-number of the thing that stands there (0: none), that moves with `grid` in `act` and is asked by its rules.
+Things are told apart by their code, or by code and place (`rules.py`, CARRY_RULE). That is enough for all MiniGrid-*
+families: of things that look the same, one at most matters. BabyAI follows single things about, and will bring one more
+layer, `identity` (cells,) uint8 with the number of the thing that stands there (0: none), that moves with `grid` in
+`act` and is asked by its rules.
 """
 
 from typing import NamedTuple

@@ -6,7 +6,7 @@ may have one of the rules below besides; they read the registers TARGET and OTHE
 | rule | success | failure | registers |
 | --- | --- | --- | --- |
 | GOAL_RULE | | | |
-| CARRY_RULE | the TARGET is picked up | | TARGET: a code |
+| CARRY_RULE | the TARGET is picked up | | TARGET: a code; TARGET_X, TARGET_Y: where it is |
 | FETCH_RULE | the TARGET is carried | something else is carried | TARGET: a code |
 | GO_TO_RULE | "done" beside the place TARGET | "done" elsewhere, or any toggle | TARGET_X, TARGET_Y |
 | OPEN_RULE | the door TARGET is open after a toggle | | TARGET_X, TARGET_Y |
@@ -100,7 +100,7 @@ def advance(level, stream, action):
     carried = level.body[CARRYING]
     outcome, front = act(level, action)
     if rule == CARRY_RULE:
-        return SUCCESS if action == PICK_UP and level.body[CARRYING] == level.body[TARGET] else outcome
+        return judge_carrying(level, action, carried, outcome)
     if rule == FETCH_RULE:
         if level.body[CARRYING] == 0:
             return outcome
@@ -115,6 +115,20 @@ def advance(level, stream, action):
     if rule == STAND_RULE:
         return judge_standing(level, outcome)
     return judge_putting(level, action, carried, outcome)
+
+
+@jit(_nrt=False)
+def judge_carrying(level, action, carried, outcome):
+    """CARRY_RULE. carried: what the agent carried before the action.
+
+    Another thing may look like the target (a key like the key that is wanted). What the agent carries is the target if
+    it looks like it and the target is not in its place; who steps on after the end may set it down elsewhere.
+    """
+    body = level.body
+    away = get(level, body[TARGET_X], body[TARGET_Y]) != body[TARGET]
+    if away and carried == body[TARGET] and body[CARRYING] == 0:
+        body[TARGET_X], body[TARGET_Y] = ahead_of(level)
+    return SUCCESS if action == PICK_UP and away and body[CARRYING] == body[TARGET] else outcome
 
 
 @jit(_nrt=False)
