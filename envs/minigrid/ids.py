@@ -124,6 +124,82 @@ FAMILIES: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
             "MiniGrid-MultiRoom-N6-v0": {"minNumRooms": 6, "maxNumRooms": 6},
         },
     ),
+    "ObstructedMaze1Dlhb": (
+        "obstructedmaze_1dlhb",
+        {
+            "MiniGrid-ObstructedMaze-1Dl-v0": {"key_in_box": False, "blocked": False},
+            "MiniGrid-ObstructedMaze-1Dlh-v0": {"key_in_box": True, "blocked": False},
+            "MiniGrid-ObstructedMaze-1Dlhb-v0": {},
+        },
+    ),
+    "ObstructedMazeFull": (
+        "obstructedmaze",
+        {
+            "MiniGrid-ObstructedMaze-2Dl-v0": {
+                "agent_room": (2, 1),
+                "key_in_box": False,
+                "blocked": False,
+                "num_quarters": 1,
+                "num_rooms_visited": 4,
+            },
+            "MiniGrid-ObstructedMaze-2Dlh-v0": {
+                "agent_room": (2, 1),
+                "key_in_box": True,
+                "blocked": False,
+                "num_quarters": 1,
+                "num_rooms_visited": 4,
+            },
+            "MiniGrid-ObstructedMaze-2Dlhb-v0": {
+                "agent_room": (2, 1),
+                "key_in_box": True,
+                "blocked": True,
+                "num_quarters": 1,
+                "num_rooms_visited": 4,
+            },
+            "MiniGrid-ObstructedMaze-1Q-v0": {
+                "agent_room": (1, 1),
+                "key_in_box": True,
+                "blocked": True,
+                "num_quarters": 1,
+                "num_rooms_visited": 5,
+            },
+            "MiniGrid-ObstructedMaze-2Q-v0": {
+                "agent_room": (2, 1),
+                "key_in_box": True,
+                "blocked": True,
+                "num_quarters": 2,
+                "num_rooms_visited": 11,
+            },
+            "MiniGrid-ObstructedMaze-Full-v0": {},
+        },
+    ),
+    "ObstructedMazeFullV1": (
+        "obstructedmaze_v1",
+        {
+            "MiniGrid-ObstructedMaze-2Dlhb-v1": {
+                "agent_room": (2, 1),
+                "key_in_box": True,
+                "blocked": True,
+                "num_quarters": 1,
+                "num_rooms_visited": 4,
+            },
+            "MiniGrid-ObstructedMaze-1Q-v1": {
+                "agent_room": (1, 1),
+                "key_in_box": True,
+                "blocked": True,
+                "num_quarters": 1,
+                "num_rooms_visited": 5,
+            },
+            "MiniGrid-ObstructedMaze-2Q-v1": {
+                "agent_room": (2, 1),
+                "key_in_box": True,
+                "blocked": True,
+                "num_quarters": 2,
+                "num_rooms_visited": 11,
+            },
+            "MiniGrid-ObstructedMaze-Full-v1": {},
+        },
+    ),
     "Playground": ("playground", {"MiniGrid-Playground-v0": {}}),
     "PutNear": (
         "putnear",
