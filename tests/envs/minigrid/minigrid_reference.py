@@ -29,7 +29,7 @@ assert minigrid.__version__ == "3.2.0"
 assert rltk.__version__  # registers rltk's ids
 
 FULL = os.environ.get("RLTK_FULL") == "1"
-SEEDS = range(200 if FULL else 20)
+SEEDS = range(200 if FULL else 50)
 
 IDS = sorted(name for _, ids in FAMILIES.values() for name in ids)
 FIRST_IDS = sorted(next(iter(ids)) for _, ids in FAMILIES.values())  # one a family

@@ -36,7 +36,7 @@ def test_a_seed_gives_minigrids_level(name):
 def test_an_episode_goes_as_minigrids(name):
     """Image, direction, mission, reward, terminated, truncated; every ending that the family has is met."""
     endings = lockstep(name, STEPS[name])
-    endings += lockstep(name, STEPS[name] // 4, seed=1, max_steps=12)
+    endings += lockstep(name, STEPS[name] // 4, seed=1, max_steps=6)
     if FULL or name in FIRST_IDS:
         mine = twins(name)[1]
         mine.reset(seed=0)
