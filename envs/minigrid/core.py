@@ -23,6 +23,7 @@ from rltk.envs.minigrid.level import (
     STEPS,
     TARGET_X,
     TARGET_Y,
+    Level,
     X,
     Y,
     inner,
@@ -87,6 +88,11 @@ class Core:
             self._due,
         )
         return fault, self._due[:n_due]
+
+    def level(self, i: int) -> Level:
+        """Level `i`: views of its rows."""
+        grid, body, memory, board = self.levels
+        return Level(grid[i], body[i], memory[i], board)
 
     def images(self, count: int) -> NDArray[np.uint8]:
         """Room for `count` views, (count, V * V * 3) uint8."""

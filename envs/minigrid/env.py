@@ -12,12 +12,14 @@ from rltk.envs.minigrid.board import AHEAD_X, AHEAD_Y
 from rltk.envs.minigrid.core import Core
 from rltk.envs.minigrid.engine import NEXT_STEP
 from rltk.envs.minigrid.family import Setting, configure
-from rltk.envs.minigrid.level import CARRYING, DIRECTION, LIMIT, MAX_STEPS, STEPS, X, Y
+from rltk.envs.minigrid.level import CARRYING, DIRECTION, LIMIT, MAX_STEPS, STEPS, Level, X, Y, copied
 from rltk.envs.minigrid.missions import MissionSpace
+from rltk.envs.minigrid.model import LevelModel, same_level, shortest_plan
 from rltk.envs.minigrid.things import Actions, GridView, Thing, code_of_thing, thing_of
 from rltk.envs.tabular.options import check_integer
+from rltk.envs.tabular.state import check_range
 from rltk.errors import ArgumentError, DisplayError
-from rltk.mdp import restore_stream, stream_of
+from rltk.mdp import MDP, restore_stream, stream_of
 
 METADATA = {"render_modes": ["human", "rgb_array"], "render_fps": 10, "draw_law": False, "reward_model": "declared"}
 MISSION_FORMS = ("text", "number", "none")
@@ -66,6 +68,8 @@ class MiniGridEnv(gym.Env[Any, int]):
         self._flags = np.zeros((2, 1), dtype=bool)
         self._directions = np.zeros(1, dtype=np.int64)
         self._started = False
+        self._first: Level | None = None  # the level as the episode began
+        self._model: LevelModel | None = None
 
     # Gymnasium's interface
 
@@ -78,9 +82,10 @@ class MiniGridEnv(gym.Env[Any, int]):
         finally:
             restore_stream(self.np_random, self._core.streams[0])
         self._started = True
+        self._begin_level()
         if self.render_mode == "human":
             self.render()
-        return self.gen_obs(), {}
+        return self.gen_obs(), self._info()
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Take `action`, a number or a member of `actions`. ArgumentError where there is no such action."""
@@ -101,7 +106,7 @@ class MiniGridEnv(gym.Env[Any, int]):
             restore_stream(self.np_random, self._core.streams[0])
         if self.render_mode == "human":
             self.render()
-        return self.gen_obs(), float(self._rewards[0]), bool(self._flags[0, 0]), bool(self._flags[1, 0]), {}
+        return self.gen_obs(), float(self._rewards[0]), bool(self._flags[0, 0]), bool(self._flags[1, 0]), self._info()
 
     def _no_action(self, action: Any) -> ArgumentError:
         return ArgumentError(f"action: an integer from 0 to {self.action_space.n - 1}; found {action!r}")  # type: ignore[attr-defined]
@@ -229,6 +234,71 @@ class MiniGridEnv(gym.Env[Any, int]):
         """(2,): the cell ahead of the agent."""
         return self.agent_pos + self.dir_vec
 
+    # The answer key
+
+    def mdp(self) -> MDP:
+        """The exact model of the current level, from where its episode began, with the declared reward: 1 at success,
+        whenever it comes (`model.py`). From now on until the next level, while an episode lasts, `info["state"]` says
+        which state it is in.
+
+        Raises SizeError where there are too many states, ModelError where things move by themselves.
+        """
+        return self.model().mdp
+
+    def model(self) -> LevelModel:
+        """What `mdp` is made of: states in words, distances to success, which states look alike."""
+        if self._first is None:
+            raise ArgumentError("there is no level before the first reset: call reset()")
+        if not self._goes_on() or (self.step_count == 0 and self._model is None):  # a person may have changed the board
+            self._begin_level()
+        if self._model is None:
+            self._model = LevelModel(self._first, int(self.action_space.n))  # type: ignore[attr-defined]
+        return self._model
+
+    def observations(self, states: Any) -> dict[str, Any]:
+        """What the agent is shown in each of (N,) states of `mdp`: arrays with the axis N first."""
+        model = self.model()
+        numbers = np.asarray(states, dtype=np.int64)
+        check_range("states", numbers, 0, model.n_states)
+        images, directions = model.images(numbers)
+        observations: dict[str, Any] = {"image": images, "direction": directions}
+        if self._mission_form == "text":
+            observations["mission"] = np.full(numbers.size, self._setting.plan.missions.texts[model.mission_number])
+        elif self._mission_form == "number":
+            observations["mission"] = np.full(numbers.size, model.mission_number)
+        return observations
+
+    def shortest_plan(self) -> NDArray[np.int8] | None:
+        """(L,) the actions of a shortest way to success from here; None where there is none.
+
+        Raises SizeError where the search met too many states, ModelError where things move by themselves.
+        """
+        if not self._started:
+            raise ArgumentError("there is no level before the first reset: call reset()")
+        return shortest_plan(self._core.level(0), int(self.action_space.n))  # type: ignore[attr-defined]
+
+    def success_reward(self, steps: int) -> float:
+        """What success at this step of an episode pays; 0 where the episode is over by then."""
+        return 1.0 - 0.9 * (steps / self.max_steps) if steps <= self.max_steps else 0.0
+
+    @property
+    def max_episode_steps(self) -> int:
+        """`max_steps`, by the name that wrappers and batches have for it."""
+        return self.max_steps
+
+    def _begin_level(self) -> None:
+        self._first, self._model = copied(self._core.level(0)), None
+
+    def _goes_on(self) -> bool:
+        """Whether what stands now can come of the level as the episode began."""
+        if self._first is None or not same_level(self._first, self._core.level(0)):
+            return False
+        return self._model is None or self._model.holds(self._core.level(0))
+
+    def _info(self) -> dict[str, Any]:
+        state = -1 if self._model is None else self._model.state_of(self._core.level(0))
+        return {} if state < 0 else {"state": state}
+
     # The state
 
     def get_state(self) -> dict[str, NDArray[Any]]:
@@ -250,6 +320,8 @@ class MiniGridEnv(gym.Env[Any, int]):
         found = self._core.checked(state, {})
         self._core.set_state(found)
         self._started = True
+        if not self._goes_on():
+            self._begin_level()
         if restore_rng:
             restore_stream(self.np_random, found["stream"][0])
 

@@ -86,6 +86,11 @@ def inner(levels: Levels) -> NDArray[np.uint8]:
     return rows[:, :, :width]
 
 
+def copied(level: Level) -> Level:
+    """A level of its own with what `level` holds now."""
+    return Level(level.grid.copy(), level.body.copy(), level.memory.copy(), level.board)
+
+
 @jit(_nrt=False)
 def level_of(levels, i):
     """Level `i` of a batch."""
