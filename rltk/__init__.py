@@ -18,6 +18,8 @@ _HOMES = {
     "solve": "rltk.agents.planning",
     "Evaluation": "rltk.evaluation",
     "Explanation": "rltk.evaluation",
+    "AnswerKey": "rltk.evaluation",
+    "answer_key": "rltk.evaluation",
     "evaluate": "rltk.evaluation",
     "explain": "rltk.evaluation",
     "watch": "rltk.viewing",

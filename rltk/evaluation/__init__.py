@@ -1,10 +1,21 @@
 """Grading agents: exactly where T and R are known, by sampling elsewhere; where they lose; statistics of runs."""
 
 from rltk.evaluation import statistics
+from rltk.evaluation.answers import AnswerKey, answer_key
 from rltk.evaluation.curves import regret_curves, suboptimality_curves
 from rltk.evaluation.explaining import explain
 from rltk.evaluation.explanation import Explanation
 from rltk.evaluation.grading import evaluate
 from rltk.evaluation.result import Evaluation
 
-__all__ = ["Evaluation", "Explanation", "evaluate", "explain", "regret_curves", "statistics", "suboptimality_curves"]
+__all__ = [
+    "AnswerKey",
+    "Evaluation",
+    "Explanation",
+    "answer_key",
+    "evaluate",
+    "explain",
+    "regret_curves",
+    "statistics",
+    "suboptimality_curves",
+]
