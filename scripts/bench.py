@@ -1,4 +1,4 @@
-"""Measure rltk beside its peers, in one run: `rltk bench mdp`, `env`, `tabular` or `planning`.
+"""Measure rltk beside its peers, in one run: `rltk bench mdp`, `env`, `minigrid`, `tabular` or `planning`.
 
 Absolute times mean little on a shared machine; the ratio to the peer measured in the same run is what to quote. Times
 are the median of several rounds in which ours and the peer's take turns. Cold is the first call in a new process with
@@ -24,8 +24,9 @@ class Bench:
     Example: rltk bench planning --cases "grid 100^2" --peers storm scipy
     """
 
-    part: Annotated[Literal["mdp", "env", "tabular", "planning"], tyro.conf.Positional] = "mdp"
-    """mdp: maps compiled to MDPs. env: steps a second. tabular: learning steps a second. planning: MDPs solved."""
+    part: Annotated[Literal["mdp", "env", "minigrid", "tabular", "planning"], tyro.conf.Positional] = "mdp"
+    """mdp: maps compiled to MDPs. env: steps a second. minigrid: its levels beside minigrid itself. tabular: learning
+    steps a second. planning: MDPs solved."""
     size: int = 1000
     """Side of the square map of `mdp`."""
     rounds: int = 5
@@ -55,6 +56,10 @@ def run(config: Bench) -> None:
         from rltk.scripts.benchmarks.stepping import bench_env
 
         print_rows(bench_env(config.rounds))
+    elif config.part == "minigrid":
+        from rltk.scripts.benchmarks.minigrid import bench_minigrid
+
+        print_rows(bench_minigrid(config.rounds))
     else:
         from rltk.scripts.benchmarks.tabular import bench_tabular
 
