@@ -63,9 +63,9 @@ QUICK = [
 ]  # fmt: skip
 COMPILED = [
     ("sampling.py", "while u >= total and i < last:", "while u > total and i < last:", LAW),
-    ("sampling.py", "m += u >= tables.cumulative[action, k]", "m += u > tables.cumulative[action, k]", LAW),
+    ("sampling.py", "m += u >= tables.cumulative[a, k]", "m += u > tables.cumulative[a, k]", LAW),
     ("sampling.py", "np.where(others_follow, np.cumsum(noise, axis=1), np.inf)", "np.cumsum(noise, axis=1)", LEFTOVER),
-    ("sampling.py", "if not tables.terminated_by_move and tables.terminated[state]:", "if False:", ABSORBING),
+    ("sampling.py", "if not tables.terminated_by_move and tables.terminated[s]:", "if False:", ABSORBING),
 ]
 
 
