@@ -34,7 +34,7 @@ class Critic(NamedTuple):
     beta: np.ndarray  # (1,) float64: the critic's step size
 
 
-@jit
+@jit(_nrt=False)
 def climb(preference, state, action, step, policy):
     """Add `step` times the gradient of ln pi(action | state) to the preferences, in place.
 
@@ -49,7 +49,7 @@ def climb(preference, state, action, step, policy):
     return check
 
 
-@jit
+@jit(_nrt=False)
 def actor_critic_update(
     preference,
     memory,
@@ -146,7 +146,7 @@ class CriticAndSteps(NamedTuple):
     size: np.ndarray  # (1,) int64
 
 
-@jit
+@jit(_nrt=False)
 def reinforce_update(
     preference,
     memory,

@@ -44,7 +44,7 @@ class Experienced(NamedTuple):
     sweeps: np.ndarray  # (1,) int64: how many the last settling took
 
 
-@jit
+@jit(_nrt=False)
 def batch_update(
     value, memory, state, action, reward, next_state, next_action, terminated, over, alpha, gamma, behaviour, stream
 ):
@@ -61,7 +61,7 @@ def batch_update(
     return reward * 0.0  # what is not finite stops learning at once
 
 
-@jit
+@jit(_nrt=False)
 def sweep(value, memory, n, whole_returns, gamma, sums, visits):
     """One sweep over the first n steps, in place. Returns (largest change, largest value).
 

@@ -25,7 +25,7 @@ class TwoTables(NamedTuple):
     second: np.ndarray  # (S, A) float64
 
 
-@jit
+@jit(_nrt=False)
 def double_q_learning_update(
     q, memory, state, action, reward, next_state, next_action, terminated, over, alpha, gamma, behaviour, stream
 ):

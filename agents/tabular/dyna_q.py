@@ -39,7 +39,7 @@ class Model(NamedTuple):
     kappa: np.ndarray  # (1,) float64: below 0 in plain Dyna-Q
 
 
-@jit
+@jit(_nrt=False)
 def dyna_q_update(
     q, memory, state, action, reward, next_state, next_action, terminated, over, alpha, gamma, behaviour, stream
 ):
@@ -67,7 +67,7 @@ def dyna_q_update(
     return error
 
 
-@jit
+@jit(_nrt=False)
 def meet(q, memory, state, action):
     """Let `state` and `action` be among what is recalled; in Dyna-Q+ all actions of the state."""
     model_next, model_reward, model_terminated, last = memory[:4]
@@ -84,7 +84,7 @@ def meet(q, memory, state, action):
             n_actions[state] += 1
 
 
-@jit
+@jit(_nrt=False)
 def recall(memory, stream):
     """A state that was met, and one of its actions, each as likely as any other."""
     states, n_states, actions, n_actions = memory[4:8]

@@ -48,7 +48,7 @@ def with_room(memory: Any, count: int) -> Any:
     return lengthened(memory, kept, int(memory.size[0]) + count)
 
 
-@jit
+@jit(_nrt=False)
 def note(memory, state, action, reward, row):
     """Add a step to the episode; `row` is the table's."""
     states, actions, rewards, size, first, visits, flags = memory
@@ -59,7 +59,7 @@ def note(memory, state, action, reward, row):
     size[0] += 1
 
 
-@jit
+@jit(_nrt=False)
 def size_of_step(memory, row, alpha):
     """alpha, or what makes the table an average of the returns seen: one over their number, this one included."""
     states, actions, rewards, size, first, visits, flags = memory

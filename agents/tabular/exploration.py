@@ -72,7 +72,7 @@ class Exploration:
 def weigh_rows(weigh: Callable[..., Any]) -> Callable[..., None]:
     """A kernel that weighs the actions of many states."""
 
-    @jit
+    @jit(_nrt=False)
     def rows(q, states, rate, habits, out):
         for i in range(states.size):
             weigh(q[i], states[i], rate, habits, out[i])
@@ -184,7 +184,7 @@ def softmax(row, state, temperature, habits, u):
     return picked(out, u)
 
 
-@jit
+@jit(_nrt=False)
 def weigh_softmax(row, state, temperature, habits, out):
     """The equation above."""
     best, total = highest_of(row), 0.0
@@ -195,7 +195,7 @@ def weigh_softmax(row, state, temperature, habits, out):
         out[a] /= total
 
 
-@jit
+@jit(_nrt=False)
 def picked(probabilities, u):
     """The first action at which the probabilities, summed up, exceed u; the last possible one takes what is left."""
     chosen, total = 0, 0.0
@@ -208,7 +208,7 @@ def picked(probabilities, u):
     return chosen
 
 
-@jit
+@jit(_nrt=False)
 def weight(value, best, temperature):
     """exp((value - best) / temperature), which no large value overflows; in the limit of temperature 0, too."""
     if value == best:
@@ -245,7 +245,7 @@ def upper_confidence(row, state, c, habits, u):
     return action
 
 
-@jit
+@jit(_nrt=False)
 def weigh_upper_confidence(row, state, c, habits, out):
     """The equation above: what would be chosen next."""
     (counts,) = habits
@@ -288,14 +288,14 @@ class Policy(NamedTuple):
     policy: np.ndarray  # (S, A) float64
 
 
-@jit
+@jit(_nrt=False)
 def follow(row, state, rate, habits, u):
     """The action that u picks from the policy."""
     (policy,) = habits
     return picked(policy[state], u)
 
 
-@jit
+@jit(_nrt=False)
 def weigh_policy(row, state, rate, habits, out):
     """The policy itself."""
     (policy,) = habits

@@ -23,7 +23,7 @@ from rltk.mdp import jit
 from rltk.mdp.streams import integer_below
 
 
-@jit
+@jit(_nrt=False)
 def any_pair(q, memory, state, stream):
     """(state, action) to begin with, uniform over the states, then over what can be done there: -inf marks the rest."""
     state = np.int64(integer_below(stream, q.shape[0]))

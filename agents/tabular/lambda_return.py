@@ -28,7 +28,7 @@ class StatesAndRewards(NamedTuple):
     lambda_: np.ndarray  # (1,) float64
 
 
-@jit
+@jit(_nrt=False)
 def lambda_return_update(
     value, memory, state, action, reward, next_state, next_action, terminated, over, alpha, gamma, behaviour, stream
 ):

@@ -18,6 +18,7 @@ import numpy as np
 
 from rltk.agents.tabular.checks import available_actions
 from rltk.agents.tabular.control import ControlLearner
+from rltk.agents.tabular.exploration import highest_of
 from rltk.errors import ArgumentError
 from rltk.mdp import jit
 from rltk.mdp.validation import refuse_size
@@ -40,7 +41,7 @@ def linear_row(weights, memory, state):
     return row
 
 
-@jit
+@jit(_nrt=False)
 def linear_value(weights, features, state, action):
     """w_a . x(s), summed from the first feature to the last."""
     total = 0.0
@@ -56,7 +57,7 @@ def linear_values(weights, memory, out):
         out[s] = linear_row(weights, memory, s)
 
 
-@jit
+@jit(_nrt=False)
 def move(weights, features, state, action, step):
     """Add `step` times the features of `state` to w_action; 0, or nan where a weight is not finite any more."""
     check = 0.0
@@ -66,7 +67,7 @@ def move(weights, features, state, action, step):
     return check
 
 
-@jit
+@jit(_nrt=False)
 def linear_sarsa_update(
     weights, memory, state, action, reward, next_state, next_action, terminated, over, alpha, gamma, behaviour, stream
 ):
@@ -79,7 +80,7 @@ def linear_sarsa_update(
     return error + move(weights, features, state, action, alpha * error)
 
 
-@jit
+@jit(_nrt=False)
 def linear_q_learning_update(
     weights, memory, state, action, reward, next_state, next_action, terminated, over, alpha, gamma, behaviour, stream
 ):
@@ -87,7 +88,7 @@ def linear_q_learning_update(
     features, available, row = memory
     target = reward
     if not terminated:
-        target += gamma * linear_row(weights, memory, next_state).max()
+        target += gamma * highest_of(linear_row(weights, memory, next_state))
     error = target - linear_value(weights, features, state, action)
     return error + move(weights, features, state, action, alpha * error)
 

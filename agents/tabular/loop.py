@@ -32,7 +32,8 @@ class Kernels(NamedTuple):
     update(table, memory, state, action, reward, next_state, next_action, terminated, over, alpha, gamma, behaviour,
     stream) changes the table and the arrays of memory, a tuple, and returns the error, which is not finite where
     learning must stop. next_action: -1 where none was chosen. over: whether the episode ends here, terminated or
-    truncated. behaviour: (rate, habits) of the exploration. stream: (6,) uint64, for the method's own draws.
+    truncated. behaviour: (rate, habits) of the exploration. stream: (6,) uint64, for the method's own draws. Compiled
+    with `@jit(_nrt=False)` where it makes no arrays: counting references to memory's costs more than most updates.
 
     values(table, memory, state): (A,), what behaviour is led by; compiled with `@jit(inline="always")`, since the loop
     counts no references (`rltk.mdp.jit`).
@@ -100,7 +101,7 @@ def decision(values: Callable[..., Any], choose: Callable[..., Any]) -> Callable
     return decide
 
 
-@jit
+@jit(_nrt=False)
 def as_reset(table, memory, state, stream):
     """Begin where the environment does, with no action chosen."""
     return state, np.int64(-1)

@@ -108,7 +108,7 @@ class Gathered(NamedTuple):
     size: np.ndarray  # (1,) int64
 
 
-@jit
+@jit(_nrt=False)
 def gather(
     weights, memory, state, action, reward, next_state, next_action, terminated, over, alpha, gamma, behaviour, stream
 ):

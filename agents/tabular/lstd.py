@@ -36,7 +36,7 @@ class Equations(NamedTuple):
     weights: np.ndarray  # (d,) float64: w
 
 
-@jit
+@jit(_nrt=False)
 def lstd_update(
     value, memory, state, action, reward, next_state, next_action, terminated, over, alpha, gamma, behaviour, stream
 ):

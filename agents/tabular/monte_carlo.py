@@ -19,7 +19,7 @@ from rltk.mdp import jit
 from rltk.runs import Schedule
 
 
-@jit
+@jit(_nrt=False)
 def monte_carlo_update(
     value, memory, state, action, reward, next_state, next_action, terminated, over, alpha, gamma, behaviour, stream
 ):
@@ -44,7 +44,7 @@ def monte_carlo_update(
     return errors
 
 
-@jit
+@jit(_nrt=False)
 def monte_carlo_control_update(
     q, memory, state, action, reward, next_state, next_action, terminated, over, alpha, gamma, behaviour, stream
 ):

@@ -40,7 +40,7 @@ def window_of(n: int) -> Window:
     return Window(states, actions, np.zeros(n), begin, size)
 
 
-@jit
+@jit(_nrt=False)
 def remember(memory, state, action, reward):
     """Add a step to the window, which has room for it."""
     states, actions, rewards, begin, size = memory
@@ -49,7 +49,7 @@ def remember(memory, state, action, reward):
     size[0] += 1
 
 
-@jit
+@jit(_nrt=False)
 def oldest_return(memory, gamma, bootstrap):
     """G of the oldest step in the window, whose last step is followed by the value `bootstrap`."""
     states, actions, rewards, begin, size = memory
@@ -59,7 +59,7 @@ def oldest_return(memory, gamma, bootstrap):
     return total
 
 
-@jit
+@jit(_nrt=False)
 def forget_oldest(memory):
     """Take the oldest step out of the window."""
     states, actions, rewards, begin, size = memory
@@ -67,7 +67,7 @@ def forget_oldest(memory):
     size[0] -= 1
 
 
-@jit
+@jit(_nrt=False)
 def n_step_td_update(
     value, memory, state, action, reward, next_state, next_action, terminated, over, alpha, gamma, behaviour, stream
 ):
@@ -84,7 +84,7 @@ def n_step_td_update(
     return errors
 
 
-@jit
+@jit(_nrt=False)
 def n_step_sarsa_update(
     q, memory, state, action, reward, next_state, next_action, terminated, over, alpha, gamma, behaviour, stream
 ):

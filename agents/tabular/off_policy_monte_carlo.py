@@ -51,7 +51,7 @@ class WeighedSteps(NamedTuple):
     ratio: np.ndarray  # (S, A) float64: pi / b
 
 
-@jit
+@jit(_nrt=False)
 def off_policy_monte_carlo_update(
     value, memory, state, action, reward, next_state, next_action, terminated, over, alpha, gamma, behaviour, stream
 ):
@@ -136,7 +136,7 @@ class ChancySteps(NamedTuple):
     bootstrap: np.ndarray  # (1,) bool: whether truncated episodes count
 
 
-@jit
+@jit(_nrt=False)
 def first_greedy(q, state):
     """The first action of the highest value: ties are broken the same way each time, as the greedy policy is one."""
     best = 0
@@ -150,7 +150,7 @@ def first_greedy(q, state):
 def off_policy_monte_carlo_control_update(weigh: Callable[..., Any]) -> Callable[..., Any]:
     """The update for the behaviour whose probabilities the kernel `weigh` fills in (`exploration`)."""
 
-    @jit
+    @jit(_nrt=False)
     def update(
         q, memory, state, action, reward, next_state, next_action, terminated, over, alpha, gamma, behaviour, stream
     ):

@@ -43,7 +43,7 @@ class Sweep(NamedTuple):
     updates: np.ndarray  # (1,) int64: updates so far
 
 
-@jit
+@jit(_nrt=False)
 def prioritised_sweeping_update(
     q, memory, state, action, reward, next_state, next_action, terminated, over, alpha, gamma, behaviour, stream
 ):
@@ -80,7 +80,7 @@ def prioritised_sweeping_update(
     return error
 
 
-@jit
+@jit(_nrt=False)
 def error_of(q, memory, row, gamma):
     """r + gamma max_b Q(s', b) - Q(s, a) by the model."""
     model_next, model_reward, goes_on = memory[:3]
@@ -93,7 +93,7 @@ def error_of(q, memory, row, gamma):
     return target - q[row // q.shape[1], row % q.shape[1]]
 
 
-@jit
+@jit(_nrt=False)
 def queue(memory, row, need):
     """Let `row` wait with priority `need`, where that is above the threshold and what it waits with already."""
     priority, heap, place, size, planning, threshold, updates = memory[6:]
@@ -102,7 +102,7 @@ def queue(memory, row, need):
         size[0] = rise(heap, place, priority, size[0], row)
 
 
-@jit
+@jit(_nrt=False)
 def lead(memory, row, next_state, going_on):
     """Let the model lead from `row` to `next_state`; the list of what leads there follows."""
     model_next, model_reward, goes_on, first, following, preceding = memory[:6]

@@ -11,7 +11,7 @@ from rltk.agents.tabular.control import ControlLearner
 from rltk.mdp import jit
 
 
-@jit
+@jit(_nrt=False)
 def sarsa_update(
     q, memory, state, action, reward, next_state, next_action, terminated, over, alpha, gamma, behaviour, stream
 ):

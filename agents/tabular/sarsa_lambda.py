@@ -21,7 +21,7 @@ from rltk.agents.tabular.traces import fade, teach, traces_of, visit
 from rltk.mdp import jit
 
 
-@jit
+@jit(_nrt=False)
 def sarsa_lambda_update(
     q, memory, state, action, reward, next_state, next_action, terminated, over, alpha, gamma, behaviour, stream
 ):
@@ -34,7 +34,7 @@ def sarsa_lambda_update(
     return error + check
 
 
-@jit
+@jit(_nrt=False)
 def q_lambda_update(
     q, memory, state, action, reward, next_state, next_action, terminated, over, alpha, gamma, behaviour, stream
 ):

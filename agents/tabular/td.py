@@ -11,7 +11,7 @@ from rltk.agents.tabular.prediction import PredictionLearner
 from rltk.mdp import jit
 
 
-@jit
+@jit(_nrt=False)
 def td_update(
     value, memory, state, action, reward, next_state, next_action, terminated, over, alpha, gamma, behaviour, stream
 ):

@@ -22,7 +22,7 @@ from rltk.agents.tabular.traces import fade, teach, traces_of, visit
 from rltk.mdp import jit
 
 
-@jit
+@jit(_nrt=False)
 def td_lambda_update(
     value, memory, state, action, reward, next_state, next_action, terminated, over, alpha, gamma, behaviour, stream
 ):
@@ -75,7 +75,7 @@ class TrueOnline(NamedTuple):
     foreseen: np.ndarray  # (1,) float64, nan at the beginning of an episode
 
 
-@jit
+@jit(_nrt=False)
 def true_online_td_lambda_update(
     value, memory, state, action, reward, next_state, next_action, terminated, over, alpha, gamma, behaviour, stream
 ):

@@ -25,7 +25,7 @@ from rltk.mdp import jit
 WEIGHT = 0.05
 
 
-@jit
+@jit(_nrt=False)
 def softened_update(
     q, memory, state, action, reward, next_state, next_action, terminated, over, alpha, gamma, behaviour, stream
 ):

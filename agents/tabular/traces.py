@@ -41,7 +41,7 @@ def traces_of(size: int, lambda_: float, kind: str, cut: float) -> Traces:
     return Traces(np.zeros(size), *counters, np.array([lambda_, cut]), np.array([place]))
 
 
-@jit
+@jit(_nrt=False)
 def visit(memory, row, alpha):
     """Mark `row` as just met."""
     trace, rows, size, settings, kind = memory
@@ -56,7 +56,7 @@ def visit(memory, row, alpha):
         trace[row] = (1.0 - alpha) * trace[row] + 1.0
 
 
-@jit
+@jit(_nrt=False)
 def teach(values, memory, step):
     """Add `step` times its trace to each of `values` (rows,). Returns 0, or nan where one is not finite any more."""
     trace, rows, size, settings, kind = memory
@@ -69,7 +69,7 @@ def teach(values, memory, step):
     return check
 
 
-@jit
+@jit(_nrt=False)
 def fade(memory, factor):
     """Multiply all traces by `factor` and drop what falls below the cut; with factor 0 all of them."""
     trace, rows, size, settings, kind = memory

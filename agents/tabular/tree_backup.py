@@ -19,7 +19,7 @@ from rltk.agents.tabular.n_step import forget_oldest, remember, window_of
 from rltk.mdp import jit
 
 
-@jit
+@jit(_nrt=False)
 def greedy_value(q, state, action):
     """(max_b Q(s, b), the greedy policy's probability of `action` in s)."""
     best, ties = -np.inf, 0
@@ -31,7 +31,7 @@ def greedy_value(q, state, action):
     return best, 1.0 / ties if q[state, action] == best else 0.0
 
 
-@jit
+@jit(_nrt=False)
 def tree_backup_update(
     q, memory, state, action, reward, next_state, next_action, terminated, over, alpha, gamma, behaviour, stream
 ):

@@ -145,7 +145,7 @@ def test_each_does_what_the_box_says(name, kind):
 
 def mutant(kernel, old, new):
     """`kernel` in plain Python with `old` replaced; the tests run it in the stepping loop."""
-    source = inspect.getsource(kernel.py_func).replace("@jit\n", "")
+    source = re.sub(r"@jit.*\n", "", inspect.getsource(kernel.py_func))
     assert source.count(old) == 1, f"{old!r} is not in the kernel: mend this test"
     namespace = dict(kernel.py_func.__globals__)
     exec(source.replace(old, new), namespace)
