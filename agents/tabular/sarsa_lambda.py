@@ -17,7 +17,7 @@ import numpy as np
 
 from rltk.agents.tabular.checks import checked_number
 from rltk.agents.tabular.control import ControlLearner
-from rltk.agents.tabular.traces import fade, teach, traces_of, visit
+from rltk.agents.tabular.traces import teach, traces_of, visit
 from rltk.mdp import jit
 
 
@@ -29,9 +29,7 @@ def sarsa_lambda_update(
     trace, rows, size, settings, kind = memory
     error = reward + (0.0 if terminated else gamma * q[next_state, next_action]) - q[state, action]
     visit(memory, state * q.shape[1] + action, alpha)
-    check = teach(q.reshape(-1), memory, alpha * error)
-    fade(memory, 0.0 if over else gamma * settings[0])
-    return error + check
+    return error + teach(q.reshape(-1), memory, alpha * error, 0.0 if over else gamma * settings[0])
 
 
 @jit(_nrt=False)
@@ -46,9 +44,7 @@ def q_lambda_update(
     error = reward + (0.0 if terminated else gamma * best) - q[state, action]
     greedy = not terminated and q[next_state, next_action] == best  # as it was when a' was chosen
     visit(memory, state * q.shape[1] + action, alpha)
-    check = teach(q.reshape(-1), memory, alpha * error)
-    fade(memory, gamma * settings[0] if greedy and not over else 0.0)
-    return error + check
+    return error + teach(q.reshape(-1), memory, alpha * error, gamma * settings[0] if greedy and not over else 0.0)
 
 
 class SARSALambda(ControlLearner):

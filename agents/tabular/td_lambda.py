@@ -18,7 +18,7 @@ import numpy as np
 
 from rltk.agents.tabular.checks import checked_number
 from rltk.agents.tabular.prediction import PredictionLearner
-from rltk.agents.tabular.traces import fade, teach, traces_of, visit
+from rltk.agents.tabular.traces import teach, traces_of, visit
 from rltk.mdp import jit
 
 
@@ -30,9 +30,7 @@ def td_lambda_update(
     trace, rows, size, settings, kind = memory
     error = reward + (0.0 if terminated else gamma * value[next_state]) - value[state]
     visit(memory, state, alpha)
-    check = teach(value, memory, alpha * error)
-    fade(memory, 0.0 if over else gamma * settings[0])
-    return error + check
+    return error + teach(value, memory, alpha * error, 0.0 if over else gamma * settings[0])
 
 
 class TDLambda(PredictionLearner):
@@ -89,9 +87,8 @@ def true_online_td_lambda_update(
         rows[size[0]] = state
         size[0] += 1
     trace[state] += 1.0 - alpha * trace[state]
-    check = teach(value, traces, alpha * (error + drift))
+    check = teach(value, traces, alpha * (error + drift), 0.0 if over else gamma * settings[0])
     value[state] -= alpha * drift
-    fade(traces, 0.0 if over else gamma * settings[0])
     foreseen[0] = np.nan if over else ahead
     return error + check
 

@@ -57,30 +57,23 @@ def visit(memory, row, alpha):
 
 
 @jit(_nrt=False)
-def teach(values, memory, step):
-    """Add `step` times its trace to each of `values` (rows,). Returns 0, or nan where one is not finite any more."""
+def teach(values, memory, step, factor):
+    """Add `step` times its trace to each of `values` (rows,), and multiply all traces by `factor`, dropping what falls
+    below the cut; with factor 0 all of them. Returns 0, or nan where a value is not finite any more."""
     trace, rows, size, settings, kind = memory
+    cut, kept, check = settings[1], 0, 0.0
+    large = abs(step) > 1e200  # nothing smaller moves a value as large as the largest
     for j in range(size[0]):
-        values[rows[j]] += step * trace[rows[j]]
-    check = 0.0
-    if abs(step) > 1e200:  # nothing smaller moves a value as large as the largest
-        for j in range(size[0]):
-            check += 0.0 * values[rows[j]]
-    return check
-
-
-@jit(_nrt=False)
-def fade(memory, factor):
-    """Multiply all traces by `factor` and drop what falls below the cut; with factor 0 all of them."""
-    trace, rows, size, settings, kind = memory
-    kept = 0
-    for j in range(size[0]):
-        row = rows[j]
+        row = np.uint64(rows[j])  # without a sign, an index needs no test
+        values[row] += step * trace[row]
+        if large:
+            check += 0.0 * values[row]
         faded = factor * trace[row]
-        if faded > settings[1]:
+        if faded > cut:
             trace[row] = faded
             rows[kept] = row
             kept += 1
         else:
             trace[row] = 0.0
     size[0] = kept
+    return check

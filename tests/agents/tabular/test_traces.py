@@ -311,17 +311,17 @@ Q_ = (sarsa_lambda, "q_lambda_update", reference_check(QLambda))
 OFF = (lambda_return, "lambda_return_update", check_lambda_return)
 MUTANTS = {
     "TD: no terminal mask": (TD_, "0.0 if terminated else gamma * v", "gamma * v"),
-    "TD: traces kept": (TD_, "memory, 0.0 if over else gamma", "memory, gamma"),
-    "TD: traces kept where cut": (TD_, "memory, 0.0 if over", "memory, 0.0 if terminated"),
+    "TD: traces kept": (TD_, "error, 0.0 if over else gamma", "error, gamma"),
+    "TD: traces kept where cut": (TD_, "error, 0.0 if over", "error, 0.0 if terminated"),
     "TD: gamma not in the trace": (TD_, "else gamma * settings[0]", "else settings[0]"),
     "true online: no terminal mask": (TRUE, "ahead = 0.0 if terminated else value", "ahead = value"),
-    "true online: traces kept": (TRUE, "fade(traces, 0.0 if over else gamma", "fade(traces, gamma"),
+    "true online: traces kept": (TRUE, "(error + drift), 0.0 if over else gamma", "(error + drift), gamma"),
     "true online: no drift": (TRUE, "(error + drift)", "error"),
     "true online: not taken back": (TRUE, "value[state] -= alpha * drift", "pass"),
     "true online: foreseen too late": (TRUE, "np.nan if over else ahead", "value[next_state]"),
     "true online: not dutch": (TRUE, "1.0 - alpha * trace[", "1.0 - 0 * trace["),
     "SARSA: no terminal mask": (SARSA_, "0.0 if terminated else gamma * q", "gamma * q"),
-    "SARSA: traces kept": (SARSA_, "fade(memory, 0.0 if over else gamma", "fade(memory, gamma"),
+    "SARSA: traces kept": (SARSA_, "error, 0.0 if over else gamma", "error, gamma"),
     "SARSA: another next action": (SARSA_, "q[next_state, next_action])", "q[next_state, action])"),
     "Q: no terminal mask": (Q_, "0.0 if terminated else gamma * best", "gamma * best"),
     "Q: another next action": (
@@ -372,6 +372,6 @@ def test_mutants_are_caught(name):
 def test_mutants_of_the_traces_are_caught(old, new, kind):
     """The same for the traces' own kernels."""
     names = mutant(td_lambda, "import", "import")
-    names.update({name: mutant(traces, old, new)[name] for name in ("visit", "teach", "fade")})
+    names.update({name: mutant(traces, old, new)[name] for name in ("visit", "teach")})
     with pytest.raises((AssertionError, IndexError)):
         check_reference(TDLambda, 0.8, kind, names["td_lambda_update"])
