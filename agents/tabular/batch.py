@@ -12,7 +12,7 @@ with the mean each sweep is as long as can be without overshooting.
 Batch TD comes to what the policy would be worth if the world were just as it was seen (the certainty-equivalence
 estimate: T and R the frequencies and means of the steps). Batch Monte Carlo comes to the mean of the returns seen,
 the least squared error on the experience, though not on what is to come. The sweeps begin anew from `initial_value`
-after every piece of learning, so the values depend on the experience alone.
+whenever the table is looked at, at a callback and at the end of `learn`, so the values depend on the experience alone.
 
 Source: Sutton and Barto (2018), section 6.3, Examples 6.3 and 6.4.
 """
@@ -101,16 +101,15 @@ def settle(value, memory, n, whole_returns, gamma, tolerance, most):
 class SettlingLearner(NoStepSize, PredictionLearner):
     """A learner whose values follow, all at once, from what it has seen. There is no alpha."""
 
-    def _learn_piece(self, count: int) -> None:
-        super()._learn_piece(count)
-        self._settle()
+    def _settle(self) -> None:
+        self._follow()
         if not np.isfinite(self.table).all():
             self._fault = (
                 f"{type(self).__name__}: the values after step {self.timestep} are not finite (NaN or infinity)"
             )
             raise LearningError(f"{self._fault}. The rewards so far overflow where they are added up: look at them")
 
-    def _settle(self) -> None:
+    def _follow(self) -> None:
         """Bring the table up to date with the memory, whatever it held before."""
         raise NotImplementedError
 
@@ -156,7 +155,7 @@ class BatchTD(BatchLearner):
 
     name = "batch-td"
 
-    def _settle(self) -> None:
+    def _follow(self) -> None:
         self._settle_on(int(self.memory.size[0]), False)
 
 
@@ -175,5 +174,5 @@ class BatchMonteCarlo(BatchLearner):
         self._discard = truncated == "discard"
         super().__init__(env, policy, **options)
 
-    def _settle(self) -> None:
+    def _follow(self) -> None:
         self._settle_on(int(self.memory.ended[0]), True)

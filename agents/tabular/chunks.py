@@ -20,6 +20,8 @@ from rltk.runs import Streams
 
 _MOST_CHUNKS, _LARGEST_CHUNK = 64, 64  # of seeds: few enough to be cheap, small enough to share and to be watched
 
+_WHOLE = ("learn", "_learn_piece", "_settle")  # what a method does besides its update would be here
+
 # Copies of (the table,), the memory and the habits, with an axis of seeds in front.
 Copies = tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...], tuple[np.ndarray, ...]]
 
@@ -54,8 +56,7 @@ def in_chunks(
 
 def compiles(agent: TabularLearner) -> bool:
     """Whether a kernel does all that the learner does: not where it does more than its update."""
-    own = type(agent)
-    alike = own._learn_piece is TabularLearner._learn_piece and own.learn is TabularLearner.learn
+    alike = all(getattr(type(agent), name) is getattr(TabularLearner, name) for name in _WHOLE)
     return alike and agent.backend == "compiled"
 
 

@@ -71,9 +71,9 @@ class Experience:
     def open(self) -> Episode:
         """The episode under way; the first where there is none."""
         if self.episode is None:
-            self.episode = Episode()
-            self.episode.state, self.episode.seed = self.reset(self.streams.seed("environment"))
+            state, seed = self.reset(self.streams.seed("environment"))
             self.leave()
+            self.episode = Episode(state=state, seed=seed)  # last: a reset that is broken off begins nothing
         return self.episode
 
     def return_to(self) -> Episode:

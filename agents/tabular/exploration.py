@@ -156,7 +156,8 @@ def mean_epsilon_greedy(row, state, epsilon, habits, room):
     for a in range(row.size):
         count += row[a] >= LOWEST
         total += row[a] if row[a] >= LOWEST else 0.0
-    return epsilon * (total / count) + (1.0 - epsilon) * highest_of(row)
+    explored = epsilon * (total / count) if epsilon > 0.0 else 0.0
+    return explored + (1.0 - epsilon) * highest_of(row)
 
 
 class EpsilonGreedy(Exploration):
@@ -173,7 +174,7 @@ class EpsilonGreedy(Exploration):
 
     def mean(self) -> Callable[..., Any]:
         """As `Exploration.mean`, without the policy's probabilities, which it can do without."""
-        return mean_epsilon_greedy
+        return mean_epsilon_greedy if self.weigh is weigh_epsilon_greedy else super().mean()
 
 
 @jit
@@ -299,7 +300,8 @@ def follow(row, state, rate, habits, u):
 def weigh_policy(row, state, rate, habits, out):
     """The policy itself."""
     (policy,) = habits
-    out[:] = policy[state]
+    for a in range(out.size):
+        out[a] = policy[state, a]
 
 
 class FixedPolicy(Exploration):

@@ -91,6 +91,7 @@ class TabularLearner:
         self.timestep = 0
         self.episodes = 0
         self._fault = ""  # what stopped learning for good
+        self._at_work = False  # whether a piece has begun to change the table
         self._recent: deque[tuple[float, int]] = deque(maxlen=_RECENT_EPISODES)
 
     @classmethod
@@ -157,26 +158,43 @@ class TabularLearner:
         callbacks = CallbackList(callback)
         target, begin = self.timestep + total_timesteps, (self.timestep, time.perf_counter())
         bar = ProgressBar(total_timesteps, self.name) if progress_bar else None
+        going, settled, longest = True, False, _FIRST_PIECE[self.backend]
         try:
-            self.experience.open()
-            going, longest = True, _FIRST_PIECE[self.backend]
+            with held_interrupts():
+                self.experience.open()
             while going and self.timestep < target:
                 piece = min(longest, target - self.timestep)
                 if len(callbacks):
                     piece = min(piece, callback_every - self.timestep % callback_every)
-                clock = time.perf_counter()
+                clock, settled = time.perf_counter(), False
                 with held_interrupts():
-                    self._learn_piece(piece)
+                    self._learn_guarded(piece)
                 longest = _next_piece(longest, time.perf_counter() - clock)
                 if bar is not None:
                     bar.update(self.timestep - begin[0], **self._bar_fields())
-                due = self.timestep % callback_every == 0 or self.timestep == target
-                if len(callbacks) and due:
+                if len(callbacks) and (self.timestep % callback_every == 0 or self.timestep == target):
+                    self._settle()
+                    settled = True
                     going = callbacks(Progress(self, self.timestep, self.episodes, self._metrics(begin)))
         finally:
             if bar is not None:
                 bar.close()
+            if not (settled or self._fault):  # after an interrupt, too: whoever looks at the table finds it up to date
+                self._settle()
         return self
+
+    def _settle(self) -> None:
+        """Bring the table up to date with the memory, for methods that do so only when the table is looked at."""
+
+    def _learn_guarded(self, count: int) -> None:
+        """Learn a piece; where that is broken off, the table is ahead of its counters, for good."""
+        self._at_work = False
+        try:
+            self._learn_piece(count)
+        except BaseException as error:
+            if self._at_work and not self._fault:
+                self._fault = f"learning broke off in the steps after {self.timestep} ({type(error).__name__})"
+            raise
 
     def _learn_piece(self, count: int) -> None:
         if self._fault:
@@ -187,11 +205,8 @@ class TabularLearner:
         words = Words(*(stream_of(generator) for generator in generators))
         learn = learn_compiled if self.backend == "compiled" else learn_by_stepping
         arrays = self.table, tuple(self.memory), tuple(self.habits)
-        try:
-            finished = learn(self.experience, self.kernels(), *arrays, rates, words)
-        except BaseException as error:  # the table is ahead of its counters, for good
-            self._fault = f"learning broke off in the steps after {self.timestep} ({type(error).__name__})"
-            raise
+        self._at_work = True  # nothing has changed before
+        finished = learn(self.experience, self.kernels(), *arrays, rates, words)
         for generator, stream in zip(generators, words, strict=True):
             restore_stream(generator, stream)
         if finished.fault >= 0:

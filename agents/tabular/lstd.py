@@ -6,7 +6,7 @@
     w = A^-1 b
 
 v0 is `initial_value`: what is worth nothing yet is worth that. With a feature for each state (tabular) this is what
-batch TD comes to. Solving takes d^3 operations, once a piece of learning; a step takes at most d^2.
+batch TD comes to. Solving takes d^3 operations, once a callback and at the end of `learn`; a step takes at most d^2.
 
 Source: Bradtke and Barto (1996), "Linear least-squares algorithms for temporal difference learning"; Boyan (2002);
 Sutton and Barto (2018), section 9.8, equations 9.20 and 9.21 (`ridge` is their epsilon).
@@ -62,9 +62,8 @@ class LSTD(SettlingLearner):
     """Learn a policy's state values by least-squares TD: `LSTD(env, policy)`, or `LSTD(env, features=X)`.
 
     features: (S, d) finite numbers, the features of each state, or a function of all observations (S,) that gives them;
-    one for each state if None. ridge: of A's diagonal, at
-    least 0; with 0 the shortest w that comes nearest to solving the equations is taken. `agent.weights` (d,) is w.
-    `PredictionLearner` owns the other options; there is no alpha.
+    one for each state if None. ridge: of A's diagonal, at least 0; with 0 the shortest w that comes nearest to solving
+    the equations is taken. `agent.weights` (d,) is w. `PredictionLearner` owns the other options; there is no alpha.
     """
 
     name = "lstd"
@@ -94,7 +93,7 @@ class LSTD(SettlingLearner):
             )
         return Equations(np.zeros((d, d)), np.zeros(d), features, np.array([self.initial_value]), np.zeros(d))
 
-    def _settle(self) -> None:
+    def _follow(self) -> None:
         A, b, features, origin, weights = self.memory
         try:
             if self.ridge > 0:

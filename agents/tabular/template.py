@@ -14,7 +14,8 @@ The loops, exploration, schedules, checkpoints, `predict` and exact evaluation c
     agent = Softened(env, gamma=0.99, seed=0).learn(200_000, progress_bar=True)
     print(rltk.evaluate(agent, env))
 
-A kernel may call other kernels and NumPy; it must not touch Python objects (numba compiles it).
+A kernel may call other kernels and NumPy; it must not touch Python objects (numba compiles it). One that makes arrays
+is compiled with plain `@jit`; `_nrt=False`, which counts no references, is for those that make none, and quicker.
 """
 
 import numpy as np

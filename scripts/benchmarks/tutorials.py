@@ -4,6 +4,7 @@ second of CPU time. Their updates are those of Sutton and Barto (2018), equation
 
 import time
 from collections import defaultdict
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ ALPHA, GAMMA, EPSILON, LAMBDA = 0.1, 0.99, 0.1, 0.9
 def numpy_control(method: str, env: Any) -> float:
     """Q-learning, SARSA or Expected SARSA on a NumPy table."""
     random, n_actions = np.random.default_rng(0), int(env.action_space.n)
+    sarsa, q_learning = method == "sarsa", method == "q-learning"
     q = np.zeros((env.observation_space.n, n_actions))
 
     def choose(state: int) -> int:
@@ -25,10 +27,10 @@ def numpy_control(method: str, env: Any) -> float:
     begin = time.process_time()
     for _ in range(STEPS):
         after, reward, terminated, truncated, _ = env.step(action)
-        following = choose(after) if method == "sarsa" else -1
-        if method == "sarsa":
+        following = choose(after) if sarsa else -1
+        if sarsa:
             ahead = q[after, following]
-        elif method == "q-learning":
+        elif q_learning:
             ahead = np.max(q[after])
         else:
             ahead = (1 - EPSILON) * np.max(q[after]) + EPSILON * np.mean(q[after])
@@ -41,11 +43,12 @@ def numpy_control(method: str, env: Any) -> float:
 
 def dict_control(method: str, env: Any) -> float:
     """The same on a dict of lists."""
-    random, n_actions = np.random.default_rng(0), int(env.action_space.n)
+    draw, n_actions = Random(0).random, int(env.action_space.n)
+    sarsa, q_learning = method == "sarsa", method == "q-learning"
     q: Any = defaultdict(lambda: [0.0] * n_actions)
 
     def choose(row: list[float]) -> int:
-        return env.action_space.sample() if random.random() < EPSILON else row.index(max(row))
+        return env.action_space.sample() if draw() < EPSILON else row.index(max(row))
 
     state, _ = env.reset(seed=0)
     row = q[state]
@@ -54,10 +57,10 @@ def dict_control(method: str, env: Any) -> float:
     for _ in range(STEPS):
         after, reward, terminated, truncated, _ = env.step(action)
         row_after, following = q[after], -1
-        if method == "sarsa":
+        if sarsa:
             following = choose(row_after)
             ahead = row_after[following]
-        elif method == "q-learning":
+        elif q_learning:
             ahead = max(row_after)
         else:
             ahead = (1 - EPSILON) * max(row_after) + EPSILON * sum(row_after) / n_actions
@@ -89,21 +92,23 @@ def numpy_td_lambda(env: Any) -> float:
 
 def dict_td_lambda(env: Any) -> float:
     """The same with a dict of the states that have a trace; those below 1e-4 are dropped, as ours are."""
-    random, n_actions = np.random.default_rng(0), int(env.action_space.n)
+    n_actions = int(env.action_space.n)
+    draw, decay = Random(0).random, GAMMA * LAMBDA
     value: Any = defaultdict(float)
     traces: dict[int, float] = {}
     state, _ = env.reset(seed=0)
     begin = time.process_time()
     for _ in range(STEPS):
-        after, reward, terminated, truncated, _ = env.step(int(random.random() * n_actions))
+        after, reward, terminated, truncated, _ = env.step(int(draw() * n_actions))
         error = reward + GAMMA * value[after] * (not terminated) - value[state]
         traces[state] = traces.get(state, 0.0) + 1
-        faded = {}
+        step, kept = ALPHA * error, {}
         for seen, trace in traces.items():
-            value[seen] += ALPHA * error * trace
-            if trace * GAMMA * LAMBDA > 1e-4:
-                faded[seen] = trace * GAMMA * LAMBDA
-        traces = faded
+            value[seen] += step * trace
+            faded = decay * trace
+            if faded > 1e-4:
+                kept[seen] = faded
+        traces = kept
         if terminated or truncated:
             after, traces = env.reset()[0], {}
         state = after
