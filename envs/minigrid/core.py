@@ -28,6 +28,7 @@ from rltk.envs.minigrid.level import (
     Y,
     inner,
 )
+from rltk.envs.minigrid.pictures import draw_boards, draw_views, tiles_of
 from rltk.envs.minigrid.rules import OBSTACLES_RULE
 from rltk.envs.minigrid.view import observe_some
 from rltk.envs.tabular.state import check_range, check_stream, checked_state
@@ -101,6 +102,19 @@ class Core:
     def observe(self, which: NDArray[np.int64], images: NDArray[np.uint8], directions: NDArray[np.int64]) -> None:
         """Fill images (K, V * V * 3) and directions (K,) with the views of the environments `which` (K,)."""
         observe_some(self.levels, which, images, directions)
+
+    def frames(self, which: NDArray[np.int64], size: int, *, highlight: bool, agent_pov: bool) -> NDArray[np.uint8]:
+        """(K, h, w, 3): pictures of the environments `which` (K,), `size` pixels a cell (`pictures.py`)."""
+        view, (height, width) = self.setting.view.agent_view_size, self.cells.shape[1:]
+        images = self.images(which.size)
+        self.observe(which, images, np.zeros(which.size, dtype=np.int64))
+        if agent_pov:
+            frames = np.empty((which.size, view * size, view * size, 3), dtype=np.uint8)
+            draw_views(images, view, tiles_of(size), frames)
+        else:
+            frames = np.empty((which.size, height * size, width * size, 3), dtype=np.uint8)
+            draw_boards(self.levels, which, images, highlight, tiles_of(size), frames)
+        return frames
 
     @property
     def mission_numbers(self) -> NDArray[np.int32]:

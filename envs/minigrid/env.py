@@ -18,10 +18,15 @@ from rltk.envs.minigrid.model import LevelModel, same_level, shortest_plan
 from rltk.envs.minigrid.things import Actions, GridView, Thing, code_of_thing, thing_of
 from rltk.envs.tabular.options import check_integer
 from rltk.envs.tabular.state import check_range
-from rltk.errors import ArgumentError, DisplayError
+from rltk.errors import ArgumentError
 from rltk.mdp import MDP, restore_stream, stream_of
 
-METADATA = {"render_modes": ["human", "rgb_array"], "render_fps": 10, "draw_law": False, "reward_model": "declared"}
+METADATA: dict[str, Any] = {
+    "render_modes": ["human", "rgb_array"],
+    "render_fps": 10,
+    "draw_law": False,
+    "reward_model": "declared",
+}
 MISSION_FORMS = ("text", "number", "none")
 
 
@@ -70,6 +75,7 @@ class MiniGridEnv(gym.Env[Any, int]):
         self._started = False
         self._first: Level | None = None  # the level as the episode began
         self._model: LevelModel | None = None
+        self._window: Any = None
 
     # Gymnasium's interface
 
@@ -124,7 +130,7 @@ class MiniGridEnv(gym.Env[Any, int]):
         return observation
 
     def render(self) -> NDArray[np.uint8] | None:
-        """A picture of the level. Not drawn yet: DisplayError."""
+        """The picture as `get_frame` gives it, in the mode "rgb_array"; in "human" it is shown in a window."""
         if self.render_mode is None:
             name = "" if self.spec is None else self.spec.id
             gym.logger.warn(
@@ -132,7 +138,34 @@ class MiniGridEnv(gym.Env[Any, int]):
                 f'Say which at its making: gym.make("{name}", render_mode="rgb_array")'
             )
             return None
-        raise DisplayError("MiniGrid's levels have no pictures yet: make the environment without a render_mode")
+        view = self._setting.view
+        frame = self.get_frame(view.highlight, view.tile_size, view.agent_pov)
+        if self.render_mode == "rgb_array":
+            return frame
+        if self._window is None:
+            from rltk.drawing import Window
+
+            self._window = Window("rltk" if self.spec is None else self.spec.id, METADATA["render_fps"])
+        self._window.show(frame)
+        self._window.events()  # unread, they make the desktop think that the window hangs
+        return None
+
+    def get_frame(self, highlight: bool = True, tile_size: int = 32, agent_pov: bool = False) -> NDArray[np.uint8]:
+        """(h, w, 3) uint8: the board, or what the agent sees of it (`agent_pov`), `tile_size` pixels a cell.
+
+        highlight: what the agent sees of the board is lighter.
+        """
+        if not self._started:
+            raise ArgumentError("there is nothing to draw before the first reset: call reset()")
+        return self._core.frames(
+            self._core.everyone, check_integer("tile_size", tile_size, 1), highlight=highlight, agent_pov=agent_pov
+        )[0]
+
+    def close(self) -> None:
+        """Close the window, if there is one."""
+        if self._window is not None:
+            self._window.close()
+            self._window = None
 
     # What MiniGrid's users touch
 
@@ -326,10 +359,11 @@ class MiniGridEnv(gym.Env[Any, int]):
             restore_stream(self.np_random, found["stream"][0])
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in ("_body", "grid")}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_body", "grid", "_window")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        self._window = None
         # Views of the core's arrays: copies of them would show another level.
         self._body = self._core.levels.body[0]
         self.grid = GridView(self._core.levels, 0)

@@ -17,7 +17,7 @@ from rltk.envs.minigrid.family import Setting, configure, family_of
 from rltk.envs.minigrid.ids import FAMILIES
 from rltk.envs.minigrid.level import NO_ROOM, Level, clear
 from rltk.envs.minigrid.things import thing_of
-from rltk.errors import ArgumentError, DisplayError, LevelError, SizeError, UnknownNameError
+from rltk.errors import ArgumentError, LevelError, SizeError, UnknownNameError
 from rltk.mdp import stream_of
 
 every_id = pytest.mark.parametrize("name", IDS)
@@ -350,12 +350,8 @@ def test_a_search_for_a_free_cell_gives_up():
     assert find_free(level, stream, 1, 3, 2, 1, 1000) == (1, 3)
 
 
-def test_pictures_come_later():
-    """A typed error where a picture is asked for, and a warning where no mode was chosen."""
-    env = make(DOOR_KEY, render_mode="rgb_array")
-    env.reset(seed=0)
-    with pytest.raises(DisplayError):
-        env.render()
+def test_a_picture_needs_a_mode():
+    """A warning says which where none was chosen."""
     env = make(DOOR_KEY)
     env.reset(seed=0)
     with pytest.warns(UserWarning, match="render mode"):
