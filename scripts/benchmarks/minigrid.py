@@ -24,7 +24,9 @@ _MAIN = "MiniGrid-DoorKey-8x8-v0"
 
 
 def bench_minigrid(rounds: int) -> list[Row]:
-    """DoorKey-8x8 in full, then one level of each other family. ModelError where minigrid is not installed."""
+    """DoorKey-8x8 in full, then one id of each family; the peer is minigrid where no other is named.
+
+    ModelError where minigrid is not installed."""
     from rltk.envs.minigrid.ids import FAMILIES
 
     if find_spec("minigrid") is None:
@@ -41,9 +43,7 @@ def bench_minigrid(rounds: int) -> list[Row]:
 def _stepping(name: str, rounds: int) -> Row:
     ours, peer = _batch(name), gym.make(name)
     _batch_rate(ours, 20)
-    return rate_row(
-        f"{name[9:]}, steps; peer: minigrid", *in_turns(rounds, partial(_batch_rate, ours), lambda: _rate(peer))
-    )
+    return rate_row(f"{name[9:]}, steps", *in_turns(rounds, partial(_batch_rate, ours), lambda: _rate(peer)))
 
 
 def _generating(name: str, rounds: int) -> Row:
@@ -65,7 +65,7 @@ def _generating(name: str, rounds: int) -> Row:
 
     peer.reset(seed=0)
     generate()
-    return rate_row(f"{name[9:]}, levels; peer: minigrid's reset", *in_turns(rounds, generate, reset))
+    return rate_row(f"{name[9:]}, levels", *in_turns(rounds, generate, reset))
 
 
 def _solving(rounds: int) -> list[Row]:
@@ -115,7 +115,8 @@ def _batch(name: str) -> Any:
         f"rltk/{name}",
         num_envs=_ENVS,
         vectorization_mode="vector_entry_point",
-        vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP, "copy": False},
+        autoreset_mode=AutoresetMode.SAME_STEP,
+        copy=False,
     )
     envs.reset(seed=0)
     return envs

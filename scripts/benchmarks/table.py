@@ -61,7 +61,8 @@ def in_turns(rounds: int, ours: Callable[[], float], peer: Callable[[], float]) 
 
 def rate_row(what: str, ours: float, peer: float) -> Row:
     """A row of two rates a second."""
-    return Row(what, f"{_rate(ours)}/s", f"{_rate(peer)}/s", f"{ours / peer:.3g}x")
+    ratio = ours / peer
+    return Row(what, f"{_rate(ours)}/s", f"{_rate(peer)}/s", f"{ratio:.3g}x" if ratio < 999.5 else f"{ratio:,.0f}x")
 
 
 def _rate(rate: float) -> str:
