@@ -56,7 +56,7 @@ def toggled(code, carried):
     return code
 
 
-@jit(_nrt=False)
+@jit(_nrt=False, inline="always")
 def act(level, action):
     """Do `action`. (outcome, the code that stood ahead before it)."""
     grid, body = level.grid, level.body

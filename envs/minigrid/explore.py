@@ -1,7 +1,8 @@
 """Every state that can be reached in a level, breadth first, by the same kernel that steps it.
 
-A state's number (`states.py`) is looked up in a table with open addressing: the place is the number times a large odd
-constant, and what is taken moves on to the next. States are numbered as they are found, the present one first; so the
+A state's number (`states.py`) is its place in a table where there are few numbers. Where there are many, it is looked up
+in one with open addressing: the place is the number times a large odd constant, and what is taken moves on to the next.
+States are numbered as they are found, the present one first; so the
 first action that succeeds ends a shortest plan, and the way back to it is kept as each state's parent.
 
 The shortest way from every state follows backwards, from the states in which an action succeeds:
@@ -21,10 +22,11 @@ from rltk.envs.minigrid.actions import NOTHING, SUCCESS
 from rltk.envs.minigrid.board import index
 from rltk.envs.minigrid.level import CARRYING, DIRECTION, STEPS, Level, X, Y
 from rltk.envs.minigrid.rules import advance, ahead_of
-from rltk.envs.minigrid.states import Parts, after, digits_of, number_of, put_state, take_things
+from rltk.envs.minigrid.states import Parts, bound, digits_of, number_after, number_of, put_state, take_things
 from rltk.mdp import jit
 
 _FIRST_ROOM = 2048  # of states
+_FEW = 1 << 18  # numbers: a table of them fits the cache
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio
 
 # How a search ended: out of room, all states found, or a success found.
@@ -53,7 +55,9 @@ def explore(
     most: stop after so many states. keep: keep every transition. until_success: stop at the first success.
     """
     most = max(most, n_actions + 1)
-    room = min(_FIRST_ROOM, most)
+    numbers = bound(parts)
+    few = numbers <= _FEW
+    room = min(int(numbers) + n_actions if few else _FIRST_ROOM, most)  # room that is never used costs nothing
     kept = room if keep else 0
     reached = Reached(
         np.empty(room, dtype=np.int64),
@@ -68,10 +72,11 @@ def explore(
     reached.numbers[0], reached.parent[0], reached.action[0] = number_of(parts, first), -1, -1
     scratch = np.empty((2, first.size), dtype=np.int64), np.zeros(level.grid.size, dtype=np.int32)
     while True:
-        table = np.full(1 << (2 * reached.numbers.size).bit_length(), -1, dtype=np.int32)  # at most half full
-        fill_table(reached, table)
+        size = int(numbers) if few else 1 << (2 * reached.numbers.size).bit_length()  # at most half full
+        table = np.full(size, -1, dtype=np.int32)
+        fill_table(reached.registers[COUNT], reached.numbers, table, few)
         end = expand(
-            level, parts, n_actions, keep, until_success, reached, table, *scratch, np.zeros(6, dtype=np.uint64)
+            level, parts, n_actions, keep, until_success, reached, table, few, *scratch, np.zeros(6, dtype=np.uint64)
         )
         count = int(reached.registers[COUNT])
         if end != NOT_ALL or reached.numbers.size >= most:
@@ -91,29 +96,31 @@ def _longer(array: NDArray[Any], room: int) -> NDArray[Any]:
     return new
 
 
-@jit(inline="always")
-def first_place(number, mask):
-    """Where to look first for a number in a table of mask + 1 places."""
-    return np.int64(((np.uint64(number) * _SPREAD) >> np.uint64(32)) & np.uint64(mask))
-
-
-@jit(_nrt=False)
-def fill_table(reached, table):
-    """Enter all states found so far into a table of free places, whose size is a power of two."""
+@jit(_nrt=False, inline="always")
+def place_in(table, few, numbers, number):
+    """Where `number` stands in a table, or would. few: there is a place for each; else there are 2^k places."""
+    if few:
+        return number
     mask = table.size - 1
-    for i in range(reached.registers[COUNT]):
-        place = first_place(reached.numbers[i], mask)
-        while table[place] >= 0:
-            place = (place + 1) & mask
-        table[place] = i
+    place = np.int64(((np.uint64(number) * _SPREAD) >> np.uint64(32)) & np.uint64(mask))
+    while table[np.uint64(place)] >= 0 and numbers[table[np.uint64(place)]] != number:
+        place = (place + 1) & mask
+    return place
 
 
 @jit(_nrt=False)
-def expand(level, parts, n_actions, keep, until_success, reached, table, digits, standing, stream):
+def fill_table(count, numbers, table, few):
+    """Enter the first `count` numbers into a table of free places."""
+    for i in range(count):
+        table[place_in(table, few, numbers, numbers[i])] = i
+
+
+@jit(_nrt=False)
+def expand(level, parts, n_actions, keep, until_success, reached, table, few, digits, standing, stream):
     """Try all actions in the states that were found, until there is no new one (`ALL`), a success (`FOUND`) or no room
     for the next state's successors (`NOT_ALL`). digits: (2, d) int64 and standing: (grid,) int32 to work in. stream:
     never read, since nothing moves by itself."""
-    mask, registers, numbers = table.size - 1, reached.registers, reached.numbers
+    registers, numbers = reached.registers, reached.numbers
     body, old, new = level.body, digits[0], digits[1]
     while registers[DONE] < registers[COUNT]:
         if registers[COUNT] + n_actions > numbers.size:
@@ -130,13 +137,8 @@ def expand(level, parts, n_actions, keep, until_success, reached, table, digits,
             there = here
             same = body[X] == x and body[Y] == y and body[DIRECTION] == direction and level.grid[at] == front
             if outcome == NOTHING and not same:
-                for i in range(old.size):
-                    new[i] = old[i]
-                after(parts, new, level, at, front, carried, standing)
-                number = number_of(parts, new)
-                place = first_place(number, mask)
-                while table[place] >= 0 and numbers[table[place]] != number:
-                    place = (place + 1) & mask
+                number = number_after(parts, numbers[here], old, level, at, front, carried, standing, new)
+                place = np.uint64(place_in(table, few, numbers, number))
                 there = np.int64(table[place])
                 if there < 0:
                     there = registers[COUNT]
@@ -163,14 +165,14 @@ def distances(next_state, outcome):
     begin = np.zeros(n + 1, dtype=np.int64)
     for s in range(n):
         for a in range(n_actions):
-            if outcome[s, a] == NOTHING:
+            if outcome[s, a] == NOTHING and next_state[s, a] != s:
                 begin[next_state[s, a] + 1] += 1
     begin = np.cumsum(begin)
     fill, before = begin[:-1].copy(), np.empty(begin[-1], dtype=np.int32)
     for s in range(n):
         for a in range(n_actions):
-            if outcome[s, a] == NOTHING:
-                t = next_state[s, a]
+            t = next_state[s, a]
+            if outcome[s, a] == NOTHING and t != s:
                 before[fill[t]] = s
                 fill[t] += 1
     steps, queue, count = np.full(n, -1, dtype=np.int32), np.empty(n, dtype=np.int32), 0

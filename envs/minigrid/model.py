@@ -29,6 +29,7 @@ MOST_SEARCHED = 50_000_000  # in search of a plan
 MOST_NUMBERS = 2.0**62  # a state's number must fit in 64 bits
 ACTIONS = ("left", "right", "forward", "pickup", "drop", "toggle", "done")
 DIRECTIONS = ("right", "down", "left", "up")
+_FIXED = (FLAGS & (CARRIABLE | IS_DOOR) == 0) & (np.arange(256) != EMPTY)  # by code: what never changes
 
 
 class LevelModel:
@@ -176,8 +177,7 @@ def refuse_obstacles(level: Level) -> None:
 
 def same_level(one: Level, other: Level) -> bool:
     """Whether two levels differ only in what an episode changes: where the agent and things are, and the steps."""
-    fixed = np.array([code for code in range(256) if not FLAGS[code] & (CARRIABLE | IS_DOOR) and code != EMPTY])
-    walls = np.isin(one.grid, fixed), np.isin(other.grid, fixed)
+    walls = _FIXED[one.grid], _FIXED[other.grid]
     ours = [*range(MISSION, BODY)]
     return bool(
         (walls[0] == walls[1]).all()

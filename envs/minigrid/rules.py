@@ -54,6 +54,7 @@ from rltk.envs.minigrid.level import (
     X,
     Y,
 )
+from rltk.envs.minigrid.scattering import place_of, set_place
 from rltk.mdp import jit
 
 (
@@ -68,8 +69,8 @@ from rltk.mdp import jit
     OBSTACLES_RULE,
 ) = range(9)
 
-# An obstacle looks so often for a place to go to; then it stays.
-OBSTACLE_TRIES = 101
+# An obstacle looks so often for a place to go to, in a square so wide around it; then it stays.
+OBSTACLE_TRIES, OBSTACLE_REACH = 101, 3
 
 
 @jit(_nrt=False)
@@ -85,9 +86,12 @@ def is_open(code):
     return FLAGS[code] & IS_DOOR != 0 and FLAGS[code] & WALKABLE != 0
 
 
-@jit(_nrt=False)
+@jit(_nrt=False, inline="always")
 def advance(level, stream, action):
-    """One step of an episode: its outcome. stream: for the rule under which things move."""
+    """One step of an episode: its outcome. stream: for the rule under which things move.
+
+    It is inlined, as `act` is: to hand over a level's arrays takes longer than a step.
+    """
     level.body[STEPS] += 1
     rule = level.board[RULE]
     if rule == GOAL_RULE:
@@ -187,17 +191,36 @@ def advance_among_obstacles(level, stream, action):
     """OBSTACLES_RULE."""
     if action > FORWARD:
         action = TURN_LEFT
+    blocked = is_blocked(level)
+    for k in range(level.memory[0]):
+        old_x, old_y = place_of(level, k)
+        x, y = find_free(level, stream, old_x - 1, old_y - 1, OBSTACLE_REACH, OBSTACLE_REACH, OBSTACLE_TRIES)
+        if x >= 0:
+            move_obstacle(level, k, x, y)
+    return go_among_obstacles(level, action, blocked)
+
+
+@jit(_nrt=False)
+def is_blocked(level):
+    """Whether the agent would walk into something that is no goal."""
     x, y = ahead_of(level)
     front = get(level, x, y)
-    blocked = front != EMPTY and FLAGS[front] & IS_GOAL == 0
-    memory = level.memory
-    for k in range(memory[0]):
-        old_x, old_y = memory[1 + 2 * k], memory[2 + 2 * k]
-        x, y = find_free(level, stream, old_x - 1, old_y - 1, 3, 3, OBSTACLE_TRIES)
-        if x >= 0:
-            put(level, x, y, get(level, old_x, old_y))
-            put(level, old_x, old_y, EMPTY)
-            memory[1 + 2 * k], memory[2 + 2 * k] = x, y
+    return front != EMPTY and FLAGS[front] & IS_GOAL == 0
+
+
+@jit(_nrt=False)
+def move_obstacle(level, k, x, y):
+    """The k-th obstacle to the cell (x, y)."""
+    old_x, old_y = place_of(level, k)
+    code = get(level, old_x, old_y)
+    put(level, old_x, old_y, EMPTY)
+    put(level, x, y, code)
+    set_place(level, k, x, y)
+
+
+@jit(_nrt=False)
+def go_among_obstacles(level, action, blocked):
+    """What the agent does after the obstacles moved. blocked: as it was before they did."""
     outcome, _ = act(level, action)
     return PENALTY if action == FORWARD and blocked else outcome
 

@@ -36,6 +36,12 @@ def place_of(level, k):
 
 
 @jit(_nrt=False)
+def set_place(level, k, x, y):
+    """(x, y) becomes the k-th place of the list."""
+    level.memory[1 + 2 * k], level.memory[2 + 2 * k] = x, y
+
+
+@jit(_nrt=False)
 def is_listed(level, code):
     """Whether `code` stands at some place of the list."""
     for k in range(level.memory[COUNT]):

@@ -7,7 +7,10 @@ or is gone, as an empty box is once it is opened; a box with something in it bec
 is open or closed; one that was locked is not locked again. Things that look alike change places without a difference:
 their digits are kept in order, so that two such levels are one state.
 
-The product of the digits' ranges bounds how many states there are before any is looked at.
+    number = sum over digits of digit * weight,    weight: the product of the ranges of the digits after it
+
+so an action changes the number by what it changed times the weight. The product of the digits' ranges bounds how many
+states there are before any is looked at.
 """
 
 from typing import NamedTuple
@@ -23,6 +26,7 @@ from rltk.mdp import jit
 # Digits of a state, before those of things and doors.
 AGENT, FACING, FIRST_THING = range(3)
 _N_DOOR_STATES = 3
+_WALLS = np.array([code >= N_CODES or (FLAGS[code] == 0 and code != 0) for code in range(256)])
 
 
 class Parts(NamedTuple):
@@ -33,8 +37,10 @@ class Parts(NamedTuple):
     things: NDArray[np.int64]  # (k,): the code of each, alike ones side by side
     contents: NDArray[np.int64]  # (k,): what an opened box becomes, `EMPTY` where it is empty; 0 for other things
     alike: NDArray[np.int64]  # (k,): the first thing that looks as this one
+    single: NDArray[np.bool_]  # (k,): nothing else looks as this one
     doors: NDArray[np.int64]  # (m,): where in `grid`
     ranges: NDArray[np.int64]  # (2 + k + m,): of the digits
+    weights: NDArray[np.int64]  # (2 + k + m,): of the digits
     ground: NDArray[np.uint8]  # (grid,): the level without its things
 
 
@@ -43,7 +49,8 @@ def parts_of(level: Level) -> tuple[Parts, NDArray[np.int64]]:
     grid, body = level.grid, level.body
     shape = int(level.board[HEIGHT]), int(level.board[WIDTH])
     inside = int(level.board[ORIGIN]) + (np.arange(shape[0])[:, None] * int(level.board[STRIDE]) + np.arange(shape[1]))
-    cells = inside.ravel()[[not _is_wall(code) for code in grid[inside].ravel().tolist()]]
+    here = index(level, int(body[X]), int(body[Y]))
+    cells = inside[~_WALLS[grid[inside]] | (inside == here)]  # whoever was put into a wall can leave it
     number = np.full(grid.size, -1, dtype=np.int32)
     number[cells] = np.arange(cells.size)
     lying = cells[FLAGS[grid[cells]] & CARRIABLE != 0]
@@ -53,37 +60,39 @@ def parts_of(level: Level) -> tuple[Parts, NDArray[np.int64]]:
     order = np.lexsort((places, codes))
     codes, places = codes[order], places[order]
     boxes = FLAGS[codes] & IS_BOX != 0
-    contents = np.array([contents_of(code) if box else 0 for code, box in zip(codes.tolist(), boxes, strict=True)])
+    contents = np.array(
+        [contents_of(code) if box else 0 for code, box in zip(codes.tolist(), boxes, strict=True)], dtype=np.int64
+    )
     doors = cells[FLAGS[grid[cells]] & IS_DOOR != 0]
     door_states = (grid[doors].astype(np.int64) - DOOR) % _N_DOOR_STATES
     ground = grid.copy()
     ground[lying] = EMPTY
-    ranges = [
-        np.array([cells.size, 4]),
-        (cells.size + 2) * np.where(contents > EMPTY, 2, 1),
-        np.where(door_states == LOCKED, _N_DOOR_STATES, 2),
-    ]
-    here = int(number[index(level, body[X], body[Y])])
+    ranges = np.concatenate(
+        [
+            [cells.size, 4],
+            (cells.size + 2) * np.where(contents > EMPTY, 2, 1),
+            np.where(door_states == LOCKED, _N_DOOR_STATES, 2),
+        ]
+    ).astype(np.int64)
+    alike = np.searchsorted(codes, codes)
     parts = Parts(
         cells.astype(np.int64),
         number,
         codes,
-        contents.astype(np.int64),
-        np.searchsorted(codes, codes).astype(np.int64),
+        contents,
+        alike.astype(np.int64),
+        np.searchsorted(codes, codes, side="right") - alike == 1,
         doors.astype(np.int64),
-        np.concatenate(ranges).astype(np.int64),
+        ranges,
+        np.append(np.cumprod(ranges[:0:-1])[::-1], 1),
         ground,
     )
-    return parts, np.array([here, int(body[DIRECTION]), *places, *door_states], dtype=np.int64)
+    return parts, np.array([number[here], int(body[DIRECTION]), *places, *door_states], dtype=np.int64)
 
 
 def bound(parts: Parts) -> float:
     """So many states there are at most."""
     return float(np.prod(parts.ranges.astype(float)))
-
-
-def _is_wall(code: int) -> bool:
-    return bool(code >= N_CODES or (FLAGS[code] == 0 and code != 0))
 
 
 @jit(_nrt=False)
@@ -102,7 +111,7 @@ def number_of(parts, digits):
     return number
 
 
-@jit(_nrt=False)
+@jit(_nrt=False, inline="always")
 def digits_of(parts, number, digits):
     """Fill `digits` with those of the state `number`."""
     for i in range(parts.ranges.size - 1, -1, -1):
@@ -119,7 +128,7 @@ def look_of(parts, thing, digit):
     return parts.things[thing], digit
 
 
-@jit(_nrt=False)
+@jit(_nrt=False, inline="always")
 def put_state(parts, digits, level, standing):
     """Let `level` be in the state with these digits; its grid was `parts.ground`. The thing that is carried, or -1.
 
@@ -154,7 +163,7 @@ def place_agent(parts, cell, direction, level):
     level.body[DIRECTION] = direction
 
 
-@jit(_nrt=False)
+@jit(_nrt=False, inline="always")
 def take_things(parts, digits, level):
     """Make the grid `parts.ground` again, as far as things go."""
     for i in range(parts.things.size):
@@ -163,26 +172,44 @@ def take_things(parts, digits, level):
             level.grid[parts.cells[place]] = EMPTY
 
 
-@jit(_nrt=False)
-def after(parts, digits, level, at, before, carried, standing):
-    """Turn the digits of a state into those that an action left. at: the cell that was ahead; before: what stood there;
-    carried: the thing that was carried, or -1."""
-    n, n_things, grid = parts.cells.size, parts.things.size, level.grid
-    held = level.body[CARRYING]
-    if carried < 0 and held != 0:
-        i = FIRST_THING + standing[at]
-        digits[i] += n - parts.number[at]
-    elif carried >= 0 and held == 0:
-        digits[FIRST_THING + carried] += parts.number[at] - n
-    elif grid[at] != before:
-        if FLAGS[before] & IS_DOOR:
-            digits[FIRST_THING + n_things + standing[at]] = (np.int64(grid[at]) - DOOR) % _N_DOOR_STATES
-        elif grid[at] == EMPTY:
-            digits[FIRST_THING + standing[at]] = n + 1
-        else:
-            digits[FIRST_THING + standing[at]] += n + 2
-    digits[AGENT] = parts.number[index(level, level.body[X], level.body[Y])]
-    digits[FACING] = level.body[DIRECTION]
+@jit(_nrt=False, inline="always")
+def number_after(parts, number, digits, level, at, before, carried, standing, room):
+    """The number of the state in which an action left `level`, which was in `number` with these digits.
+
+    at: the cell that was ahead; before: what stood there; carried: the thing that was carried, or -1; room: (d,) int64
+    to work in.
+    """
+    body = level.body
+    cell = np.int64(parts.number[index(level, body[X], body[Y])])
+    number += (cell - digits[AGENT]) * parts.weights[AGENT] + (body[DIRECTION] - digits[FACING]) * parts.weights[FACING]
+    if level.grid[at] == before:
+        return number
+    i, digit = changed(parts, digits, level, at, before, carried, standing)
+    thing = i - FIRST_THING
+    if thing >= parts.things.size or parts.single[thing]:
+        return number + (digit - digits[i]) * parts.weights[i]
+    for k in range(digits.size):
+        room[k] = digits[k]
+    room[AGENT], room[FACING], room[i] = cell, body[DIRECTION], digit
+    return number_of(parts, room)
+
+
+@jit(_nrt=False, inline="always")
+def changed(parts, digits, level, at, before, carried, standing):
+    """(which digit, what it is now): what an action changed on the cell ahead; arguments as in `number_after`."""
+    n, n_things, held = parts.cells.size, parts.things.size, level.body[CARRYING]
+    there = np.int64(level.grid[at])
+    if carried >= 0 and held == 0:  # dropped
+        i = FIRST_THING + carried
+        return i, digits[i] + parts.number[at] - n
+    if FLAGS[before] & IS_DOOR:
+        return FIRST_THING + n_things + standing[at], (there - DOOR) % _N_DOOR_STATES
+    i = np.int64(FIRST_THING + standing[at])
+    if carried < 0 and held != 0:  # picked up
+        return i, digits[i] + n - parts.number[at]
+    if there == EMPTY:  # an empty box was opened
+        return i, np.int64(n + 1)
+    return i, digits[i] + n + 2  # what was in the box stands there
 
 
 def digits_now(parts: Parts, level: Level) -> int:
