@@ -8,7 +8,9 @@ with gamma < 1, so that the optimum is the shortest way: V*(s) = gamma^(d(s) - 1
 State 0 is the level's own; the others are numbered in the order of their distance from it.
 """
 
+from collections.abc import Iterator
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,16 +18,27 @@ from numpy.typing import NDArray
 from rltk.envs.minigrid.actions import NOTHING, PENALTY, SUCCESS
 from rltk.envs.minigrid.cells import CARRIABLE, COLOURS, EMPTY, FLAGS, IS_DOOR, STATES, TRIPLES, TYPES
 from rltk.envs.minigrid.explore import ALL, NOT_ALL, distances, explore, plan_of
-from rltk.envs.minigrid.level import BODY, MISSION, ORIGIN, RULE, STRIDE, VIEW, Level, copied
+from rltk.envs.minigrid.level import BODY, MISSION, ORIGIN, RULE, STRIDE, VIEW, Level, Levels, copied
 from rltk.envs.minigrid.rules import OBSTACLES_RULE
-from rltk.envs.minigrid.states import AGENT, FACING, FIRST_THING, bound, digits_now, digits_of, look_of, parts_of
-from rltk.envs.minigrid.view import observe_states
+from rltk.envs.minigrid.states import (
+    AGENT,
+    FACING,
+    FIRST_THING,
+    bound,
+    digits_now,
+    digits_of,
+    look_of,
+    parts_of,
+    put_states,
+)
+from rltk.envs.minigrid.view import observe_some
 from rltk.errors import ModelError, SizeError
 from rltk.mdp import MDP
 from rltk.mdp.rows import Rows
 
 MOST_STATES = 5_000_000  # of a model
 MOST_SEARCHED = 50_000_000  # in search of a plan
+MOST_AT_ONCE = 1024  # levels that are made of states at a time: they stay in the cache
 MOST_NUMBERS = 2.0**62  # a state's number must fit in 64 bits
 ACTIONS = ("left", "right", "forward", "pickup", "drop", "toggle", "done")
 DIRECTIONS = ("right", "down", "left", "up")
@@ -118,20 +131,40 @@ class LevelModel:
         y, x = divmod(at - int(self._level.board[ORIGIN]), int(self._level.board[STRIDE]))
         return x, y
 
+    def batches(self, states: NDArray[np.int64]) -> Iterator[tuple[slice, Levels]]:
+        """(Where in `states` (N,), levels that are in these states), piece by piece; the next piece reuses the levels.
+
+        For looking at: of the registers, only where the agent is and what it carries, and the mission, are the state's.
+        """
+        room = min(states.size, MOST_AT_ONCE)
+        level, numbers = self._level, self.reached.numbers[states]
+        grid = np.empty((room, level.grid.size), dtype=np.uint8)
+        body, memory = np.repeat(level.body[None], room, axis=0), np.repeat(level.memory[None], room, axis=0)
+        digits, standing = np.empty(self.parts.ranges.size, dtype=np.int64), np.zeros(level.grid.size, dtype=np.int32)
+        for begin in range(0, states.size, MOST_AT_ONCE):
+            some = numbers[begin : begin + room]
+            levels = Levels(grid[: some.size], body[: some.size], memory[: some.size], level.board)
+            put_states(levels, self.parts, some, digits, standing)
+            yield slice(begin, begin + some.size), levels
+
     def images(self, states: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """(images (N, V, V, 3), directions (N,)): what is seen in (N,) `states`."""
+        """(images (N, V, V, 3), directions (N,)): the agent's view in (N,) `states`, as triples."""
         view = int(self._level.board[VIEW])
         images = np.empty((states.size, 3 * view * view), dtype=np.uint8)
         directions = np.empty(states.size, dtype=np.int64)
-        self._level.grid[:] = self.parts.ground
-        room = np.empty(self.parts.ranges.size, dtype=np.int64), np.zeros(self._level.grid.size, dtype=np.int32)
-        observe_states(self._level, self.parts, self.reached.numbers[states], *room, images, directions)
+        for where, levels in self.batches(states):
+            observe_some(levels, np.arange(len(levels.grid)), images[where], directions[where])
         return images.reshape(-1, view, view, 3), directions
 
-    def alias_classes(self) -> NDArray[np.int64]:
-        """(S,): states with the same number look the same to the agent: image and direction."""
-        images, directions = self.images(np.arange(self.n_states))
-        seen = np.column_stack([images.reshape(self.n_states, -1), directions.astype(np.uint8)])
+    def alias_classes(self, observer: Any = None) -> NDArray[np.int64]:
+        """(S,): states with the same number look the same to the agent: its view and direction; or all that an
+        `observer` (`observing.py`) shows. The mission is the same in all states of a level."""
+        states = np.arange(self.n_states)
+        if observer is None:
+            images, directions = self.images(states)
+            seen = np.column_stack([images.reshape(self.n_states, -1), directions.astype(np.uint8)])
+        else:
+            seen = observer.bytes_of(self, states)
         rows = np.ascontiguousarray(seen).view(np.dtype((np.void, seen.shape[1]))).reshape(-1)
         return np.unique(rows, return_inverse=True)[1].reshape(-1).astype(np.int64)
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from rltk.envs.minigrid.board import index
 from rltk.envs.minigrid.cells import CARRIABLE, DOOR, EMPTY, FLAGS, IS_BOX, IS_DOOR, LOCKED, N_CODES, contents_of
-from rltk.envs.minigrid.level import CARRYING, DIRECTION, HEIGHT, ORIGIN, STRIDE, WIDTH, Level, X, Y
+from rltk.envs.minigrid.level import CARRYING, DIRECTION, HEIGHT, ORIGIN, STRIDE, WIDTH, Level, X, Y, level_of
 from rltk.mdp import jit
 
 # Digits of a state, before those of things and doors.
@@ -152,6 +152,20 @@ def put_state(parts, digits, level, standing):
         level.grid[at] = code - (code - DOOR) % _N_DOOR_STATES + digits[FIRST_THING + n_things + i]
         standing[at] = i
     return carried
+
+
+@jit(_nrt=False)
+def put_states(levels, parts, numbers, digits, standing):
+    """Let level k of a batch be in the state `numbers[k]`, whatever stood on its grid. numbers: (K,) int64.
+
+    digits: (d,) int64 and standing: (grid,) int32 to work in.
+    """
+    for k in range(numbers.size):
+        level = level_of(levels, k)
+        for i in range(level.grid.size):
+            level.grid[i] = parts.ground[i]
+        digits_of(parts, numbers[k], digits)
+        put_state(parts, digits, level, standing)
 
 
 @jit(_nrt=False)

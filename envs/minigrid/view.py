@@ -20,7 +20,6 @@ import numpy as np
 from rltk.envs.minigrid.board import AHEAD_X, AHEAD_Y, index
 from rltk.envs.minigrid.cells import EMPTY, FLAGS, PALETTE, SEE_THROUGH, UNSEEN
 from rltk.envs.minigrid.level import CARRYING, DIRECTION, SEES_THROUGH, STRIDE, VIEW, X, Y, level_of
-from rltk.envs.minigrid.states import digits_of, put_state, take_things
 from rltk.mdp import jit
 
 COMMON_VIEW = 7  # MiniGrid's own size, for which the loops are unrolled
@@ -44,12 +43,17 @@ def spread(seen, clear, view):
 
 
 @jit(_nrt=False, inline="always")
-def paint(image, at, code):
-    """The triple of `code` at `image[at:at + 3]`."""
-    triple = PALETTE[np.uint64(code)]
+def put_triple(image, at, triple):
+    """A triple, packed in a word, at `image[at:at + 3]`."""
     image[np.uint64(at)] = triple & 255
     image[np.uint64(at + 1)] = (triple >> 8) & 255
     image[np.uint64(at + 2)] = triple >> 16
+
+
+@jit(_nrt=False, inline="always")
+def paint(image, at, code):
+    """The triple of `code` at `image[at:at + 3]`."""
+    put_triple(image, at, PALETTE[np.uint64(code)])
 
 
 @jit(_nrt=False, inline="always")
@@ -96,21 +100,3 @@ def observe_some(levels, which, images, directions):
             look(level, images[k], COMMON_VIEW)
         else:
             look(level, images[k], view)
-
-
-@jit(_nrt=False)
-def observe_states(level, parts, numbers, digits, standing, images, directions):
-    """The views of the states `numbers` (K,) of one level, whose grid was `parts.ground`; it is so again after.
-
-    digits: (d,) int64 and standing: (grid,) int32 to work in. Filled: images (K, V * V * 3) and directions (K,).
-    """
-    view = level.board[VIEW]
-    for k in range(numbers.size):
-        digits_of(parts, numbers[k], digits)
-        put_state(parts, digits, level, standing)
-        directions[k] = level.body[DIRECTION]
-        if view == COMMON_VIEW:
-            look(level, images[k], COMMON_VIEW)
-        else:
-            look(level, images[k], view)
-        take_things(parts, digits, level)
