@@ -12,9 +12,12 @@ from rltk.envs.minigrid.board import AHEAD_X, AHEAD_Y
 from rltk.envs.minigrid.core import Core
 from rltk.envs.minigrid.engine import NEXT_STEP
 from rltk.envs.minigrid.family import Setting, configure
-from rltk.envs.minigrid.level import CARRYING, DIRECTION, LIMIT, MAX_STEPS, STEPS, Level, X, Y, copied
+from rltk.envs.minigrid.level import CARRYING, DIRECTION, LIMIT, MAX_STEPS, RULE, STEPS, Level, X, Y, copied
 from rltk.envs.minigrid.missions import MissionSpace
-from rltk.envs.minigrid.model import LevelModel, same_level, shortest_plan
+from rltk.envs.minigrid.model import LevelModel, same_level
+from rltk.envs.minigrid.obstacles import ObstacleModel
+from rltk.envs.minigrid.rules import OBSTACLES_RULE
+from rltk.envs.minigrid.still import StillModel, shortest_plan
 from rltk.envs.minigrid.things import Actions, GridView, Thing, code_of_thing, thing_of
 from rltk.envs.tabular.options import check_integer
 from rltk.envs.tabular.state import check_range
@@ -274,7 +277,7 @@ class MiniGridEnv(gym.Env[Any, int]):
         whenever it comes (`model.py`). From now on until the next level, while an episode lasts, `info["state"]` says
         which state it is in.
 
-        Raises SizeError where there are too many states, ModelError where things move by themselves.
+        Raises SizeError where there are too many states.
         """
         return self.model().mdp
 
@@ -285,7 +288,8 @@ class MiniGridEnv(gym.Env[Any, int]):
         if not self._goes_on() or (self.step_count == 0 and self._model is None):  # a person may have changed the board
             self._begin_level()
         if self._model is None:
-            self._model = LevelModel(self._first, int(self.action_space.n))  # type: ignore[attr-defined]
+            model_of = ObstacleModel if self._first.board[RULE] == OBSTACLES_RULE else StillModel
+            self._model = model_of(self._first, int(self.action_space.n))  # type: ignore[attr-defined]
         return self._model
 
     def observations(self, states: Any) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """Every state that can be reached in a level, breadth first, by the same kernel that steps it.
 
-A state's number (`states.py`) is its place in a table where there are few numbers. Where there are many, it is looked up
-in one with open addressing: the place is the number times a large odd constant, and what is taken moves on to the next.
-States are numbered as they are found, the present one first; so the
-first action that succeeds ends a shortest plan, and the way back to it is kept as each state's parent.
+A state's number (`states.py`) is its place in a table where there are few numbers. Where there are many, it is looked
+up in one with open addressing: the place is the number times a large odd constant, and what is taken moves on to the
+next. States are numbered as they are found, the present one first; so the first action that succeeds ends a shortest
+plan, and the way back to it is kept as each state's parent.
 
 The shortest way from every state follows backwards, from the states in which an action succeeds:
 

@@ -17,11 +17,25 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rltk.envs.minigrid.actions import FORWARD, NOTHING
+from rltk.envs.minigrid.actions import NOTHING
 from rltk.envs.minigrid.board import get, index, put
-from rltk.envs.minigrid.cells import BALL, BLUE, EMPTY, FLAGS, WALKABLE
+from rltk.envs.minigrid.cells import EMPTY, FLAGS, WALKABLE
 from rltk.envs.minigrid.explore import ALL, NOT_ALL, fill_table, place_in
-from rltk.envs.minigrid.level import CARRYING, DIRECTION, HEIGHT, ORIGIN, STEPS, STRIDE, WIDTH, Level, X, Y
+from rltk.envs.minigrid.level import (
+    CARRYING,
+    DIRECTION,
+    HEIGHT,
+    ORIGIN,
+    STEPS,
+    STRIDE,
+    WIDTH,
+    Level,
+    Levels,
+    X,
+    Y,
+    level_of,
+)
+from rltk.envs.minigrid.model import LevelModel, name_of
 from rltk.envs.minigrid.rules import (
     OBSTACLE_REACH,
     OBSTACLE_TRIES,
@@ -91,8 +105,9 @@ def too_many(cells: int, obstacles: int) -> str:
     states = 4.0 * cells * float(cells) ** obstacles
     ways = float(_MOST_WAYS - 1) ** obstacles
     return (
-        f"this level has up to {states:.3g} states, and {obstacles} obstacles can go {ways:.3g} ways from each; at most "
-        f"{MOST_OUTCOMES:,} outcomes fit. Take a smaller level or fewer obstacles; rltk.evaluate samples instead"
+        f"this level has up to {states:.3g} states, and {obstacles} obstacles can go {ways:.3g} ways from each; "
+        f"at most {MOST_OUTCOMES:,} outcomes fit. Take a smaller level or fewer obstacles; rltk.evaluate samples where "
+        "the model is too large"
     )
 
 
@@ -278,3 +293,56 @@ def enter(level, room, here, action, blocked, chance, found, table, few):
     at = registers[OUTCOMES]
     found.next_state[at], found.probability[at], found.outcome[at] = there, chance, outcome
     registers[OUTCOMES] += 1
+
+
+@jit(_nrt=False)
+def put_all_obstacles(room, numbers, levels, digits):
+    """Let level k of a batch be in the state `numbers[k]`, whatever stood on its grid."""
+    for k in range(numbers.size):
+        level = level_of(levels, k)
+        for i in range(level.grid.size):
+            level.grid[i] = room.ground[i]
+        put_obstacles(room, numbers[k], level, digits)
+
+
+class ObstacleModel(LevelModel):
+    """Every state of a level in which obstacles move. Raises SizeError, with the numbers, where it is too large."""
+
+    def __init__(self, level: Level, n_actions: int) -> None:
+        super().__init__(level, n_actions)
+        self.room, first = room_of(self._level)
+        self.found = explore_obstacles(self._level, self.room, first, n_actions)
+        self.numbers = self.found.numbers
+        self._digits = np.empty_like(first)
+
+    def _outcomes(self) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64], NDArray[np.uint8]]:
+        found = self.found
+        return np.append(0, found.row_end.reshape(-1)), found.next_state, found.probability, found.outcome
+
+    def _put(self, levels: Levels, numbers: NDArray[np.int64]) -> None:
+        put_all_obstacles(self.room, numbers, levels, self._digits)
+
+    def number_in(self, level: Level) -> int:
+        """See `LevelModel`."""
+        count = self.room.obstacles.size
+        if level.memory[OBSTACLES] != count:
+            return -1
+        places = [index(level, *place_of(level, k)) for k in range(count)]
+        here = [index(level, int(level.body[X]), int(level.body[Y])), *places]
+        ground = level.grid.copy()
+        ground[places] = EMPTY
+        if (ground != self.room.ground).any() or (self.room.number[here] < 0).any() or level.body[CARRYING]:
+            return -1
+        return int(number_now(self.room, level))
+
+    def describe(self, state: int) -> str:
+        """See `LevelModel`."""
+        rest, digits = int(self.numbers[state]), []
+        for weight in self.room.weights.tolist():
+            digit, rest = divmod(rest, weight)
+            digits.append(digit)
+        places = [self._xy(int(self.room.cells[digit])) for digit in (digits[AGENT], *digits[FIRST_OBSTACLE:])]
+        things = [
+            f"{name_of(int(code))} at {place}" for code, place in zip(self.room.obstacles, places[1:], strict=True)
+        ]
+        return "; ".join([self._agent(places[0], digits[FACING]), *things])

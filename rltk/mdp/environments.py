@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, RecordEpisodeStatistics, TimeLimit, vector
 
-from rltk.errors import MDPError, ModelError
+from rltk.errors import MDPError, ModelError, SizeError
 from rltk.mdp.model import MDP
 
 # Wrappers that change neither what is observed, nor T, nor R. A class derived from one of them may.
@@ -49,7 +49,7 @@ def _model_of(env: Any, check: bool) -> tuple[MDP | None, int | None, str]:
         limit = min(inner.max_episode_steps, limit or inner.max_episode_steps)
     try:
         return _own_model(inner, check), limit, "the environment's own model"
-    except ModelError as error:
+    except (ModelError, SizeError) as error:
         return None, limit, str(error)
 
 

@@ -9,8 +9,9 @@ import pytest
 import rltk
 from rltk.envs.minigrid.cells import code_of
 from rltk.envs.minigrid.level import CARRYING, DIRECTION, X, Y
-from rltk.envs.minigrid.model import LevelModel, same_level
+from rltk.envs.minigrid.model import same_level
 from rltk.envs.minigrid.states import bound
+from rltk.envs.minigrid.still import StillModel
 from rltk.envs.minigrid.things import thing_of
 from rltk.errors import ArgumentError, ModelError, SizeError
 
@@ -164,9 +165,9 @@ def test_what_is_too_large_or_moves_is_refused():
         made("MiniGrid-ObstructedMaze-Full-v0").mdp()
     env = made("MiniGrid-DoorKey-8x8-v0")
     with pytest.raises(SizeError, match="more than 5,000 states"):
-        LevelModel(env._core.level(0), 7, most=5000)
+        StillModel(env._core.level(0), 7, most=5000)
     with pytest.raises(ModelError, match="obstacles move"):
-        made("MiniGrid-Dynamic-Obstacles-5x5-v0").mdp()
+        made("MiniGrid-Dynamic-Obstacles-5x5-v0").shortest_plan()
     with pytest.raises(ArgumentError, match="reset"):
         gym.make("rltk/MiniGrid-Empty-5x5-v0").unwrapped.mdp()
 

@@ -89,6 +89,7 @@ def test_the_model_is_the_one_in_fractions(options):
     env = made(**options)
     model = env.model()
     states, form = states_of(model), model.mdp.form
+    parts = form.next_state, form.probability, form.reward, form.terminated, form.success
     assert states[0] == state_now(env)
     assert len(set(states)) == len(states)
     random = np.random.default_rng(0)
@@ -97,10 +98,7 @@ def test_the_model_is_the_one_in_fractions(options):
         for action in range(3):
             row = slice(*form.row_start[3 * s + action : 3 * s + action + 2].tolist())
             found = {}
-            for t, p, reward, ended, success in zip(
-                *(part[row] for part in (form.next_state, form.probability, form.reward, form.terminated, form.success)),
-                strict=True,
-            ):
+            for t, p, reward, ended, success in zip(*(part[row] for part in parts), strict=True):
                 assert (ended, success) == (reward != 0, reward == 1)
                 found["goal" if reward > 0 else "crash" if reward < 0 else states[t]] = p
             expected = outcomes_of(env.width, states[s], action)
@@ -157,7 +155,7 @@ def test_the_optimum_is_reached_by_playing():
 def test_a_state_is_told_in_words():
     """Where the agent is and heads, and where each obstacle is."""
     env = made()
-    words = env.mdp().describe_state(0) if hasattr(env.mdp(), "describe_state") else env.model().describe(0)
+    words = env.model().describe(0)
     (x, y, _, places) = state_now(env)
     assert words == f"agent at ({x}, {y}) facing right; " + "; ".join(f"blue ball at {place}" for place in places)
 
