@@ -28,7 +28,7 @@ from rltk.envs.minigrid.level import (
     Y,
     inner,
 )
-from rltk.envs.minigrid.pictures import draw_boards, draw_views, tiles_of
+from rltk.envs.minigrid.pictures import draw_boards, draw_views, in_runs, runs_of
 from rltk.envs.minigrid.rules import OBSTACLES_RULE
 from rltk.envs.minigrid.view import observe_some
 from rltk.envs.tabular.state import check_range, check_stream, checked_state
@@ -109,11 +109,15 @@ class Core:
         images = self.images(which.size)
         self.observe(which, images, np.zeros(which.size, dtype=np.int64))
         if agent_pov:
-            frames = np.empty((which.size, view * size, view * size, 3), dtype=np.uint8)
-            draw_views(images, view, tiles_of(size), frames)
+            height = width = view
+        frames, plan = (
+            np.empty((which.size, height * size, width * size, 3), np.uint8),
+            np.empty((height, width), np.int64),
+        )
+        if agent_pov:
+            draw_views(images, runs_of(size), plan, in_runs(frames, size))
         else:
-            frames = np.empty((which.size, height * size, width * size, 3), dtype=np.uint8)
-            draw_boards(self.levels, which, images, highlight, tiles_of(size), frames)
+            draw_boards(self.levels, which, images, highlight, runs_of(size), plan, in_runs(frames, size))
         return frames
 
     @property

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from rltk.envs.minigrid.board import AHEAD_X, AHEAD_Y
 from rltk.envs.minigrid.core import Core
 from rltk.envs.minigrid.engine import NEXT_STEP
-from rltk.envs.minigrid.family import Setting, configure
+from rltk.envs.minigrid.family import configure
 from rltk.envs.minigrid.level import CARRYING, DIRECTION, LIMIT, MAX_STEPS, RULE, STEPS, Level, X, Y, copied
-from rltk.envs.minigrid.missions import MissionSpace
 from rltk.envs.minigrid.model import LevelModel, same_level
+from rltk.envs.minigrid.observing import Observer
 from rltk.envs.minigrid.obstacles import ObstacleModel
 from rltk.envs.minigrid.rules import OBSTACLES_RULE
 from rltk.envs.minigrid.still import StillModel, shortest_plan
@@ -30,30 +30,14 @@ METADATA: dict[str, Any] = {
     "draw_law": False,
     "reward_model": "declared",
 }
-MISSION_FORMS = ("text", "number", "none")
-
-
-def observation_space(setting: Setting, mission: str = "text") -> spaces.Dict:
-    """image (V, V, 3) uint8, direction, and the mission as a sentence, its number, or not at all."""
-    view = setting.view.agent_view_size
-    parts: dict[str, gym.Space[Any]] = {
-        "image": spaces.Box(0, 255, (view, view, 3), np.uint8),
-        "direction": spaces.Discrete(4),
-    }
-    if mission == "text":
-        parts["mission"] = MissionSpace(setting.plan.missions.texts)
-    elif mission == "number":
-        parts["mission"] = spaces.Discrete(len(setting.plan.missions))
-    elif mission != "none":
-        raise ArgumentError(f"mission is one of {', '.join(MISSION_FORMS)}; found {mission!r}")
-    return spaces.Dict(parts)
 
 
 class MiniGridEnv(gym.Env[Any, int]):
     """A level of `family`, seed for seed that of minigrid 3.2.0, with the family's own options by keyword.
 
     Of every family: max_steps, see_through_walls (where the family leaves it open), agent_view_size (odd), and for
-    pictures render_mode, screen_size, highlight, tile_size, agent_pov. mission: "text", "number" or "none".
+    pictures render_mode, screen_size, highlight, tile_size, agent_pov. What is observed: observation, form, mission,
+    and observation_tile_size, pixels a cell of the modes "rgb" and "egocentric_rgb" (`observing.py`).
 
     An episode is truncated after max_steps by the environment itself. As in minigrid, stepping on after an end goes on
     in the same level. Raises ArgumentError, SizeError or UnknownNameError for options that can't be used.
@@ -61,20 +45,30 @@ class MiniGridEnv(gym.Env[Any, int]):
 
     metadata = METADATA
 
-    def __init__(self, family: str, *, mission: str = "text", **options: Any) -> None:
+    def __init__(
+        self,
+        family: str,
+        *,
+        observation: str = "egocentric",
+        form: str = "dict",
+        mission: str = "text",
+        observation_tile_size: int = 8,
+        **options: Any,
+    ) -> None:
         self._setting = configure(family, **options)
         self._core = Core(self._setting, 1)
-        self._mission_form = mission
+        self._observer = Observer(
+            self._setting, observation=observation, form=form, mission=mission, tile_size=observation_tile_size
+        )
         self._body = self._core.levels.body[0]
         self.grid = GridView(self._core.levels, 0)
-        self.observation_space = observation_space(self._setting, mission)
+        self.observation_space = self._observer.space
         self.action_space = spaces.Discrete(self._setting.plan.n_actions)  # type: ignore[assignment]
         self.actions = Actions
         self.render_mode = self._setting.view.render_mode
         self._actions = np.zeros(1, dtype=np.int64)
         self._rewards = np.zeros(1)
         self._flags = np.zeros((2, 1), dtype=bool)
-        self._directions = np.zeros(1, dtype=np.int64)
         self._started = False
         self._first: Level | None = None  # the level as the episode began
         self._model: LevelModel | None = None
@@ -120,17 +114,9 @@ class MiniGridEnv(gym.Env[Any, int]):
     def _no_action(self, action: Any) -> ArgumentError:
         return ArgumentError(f"action: an integer from 0 to {self.action_space.n - 1}; found {action!r}")  # type: ignore[attr-defined]
 
-    def gen_obs(self) -> dict[str, Any]:
+    def gen_obs(self) -> Any:
         """What the agent is shown now."""
-        images = self._core.images(1)
-        self._core.observe(self._core.everyone, images, self._directions)
-        view = self.agent_view_size
-        observation = {"image": images.reshape(view, view, 3), "direction": int(self._directions[0])}
-        if self._mission_form == "text":
-            observation["mission"] = self.mission
-        elif self._mission_form == "number":
-            observation["mission"] = self.mission_number
-        return observation
+        return self._observer.each(self._core.levels, self._core.everyone)[0]
 
     def render(self) -> NDArray[np.uint8] | None:
         """The picture as `get_frame` gives it, in the mode "rgb_array"; in "human" it is shown in a window."""
@@ -292,18 +278,19 @@ class MiniGridEnv(gym.Env[Any, int]):
             self._model = model_of(self._first, int(self.action_space.n))  # type: ignore[attr-defined]
         return self._model
 
-    def observations(self, states: Any) -> dict[str, Any]:
+    def observations(self, states: Any) -> Any:
         """What the agent is shown in each of (N,) states of `mdp`: arrays with the axis N first."""
         model = self.model()
         numbers = np.asarray(states, dtype=np.int64)
         check_range("states", numbers, 0, model.n_states)
-        images, directions = model.images(numbers)
-        observations: dict[str, Any] = {"image": images, "direction": directions}
-        if self._mission_form == "text":
-            observations["mission"] = np.full(numbers.size, self._setting.plan.missions.texts[model.mission_number])
-        elif self._mission_form == "number":
-            observations["mission"] = np.full(numbers.size, model.mission_number)
-        return observations
+        return self._observer.of_states(model, numbers)
+
+    def alias_classes(self) -> NDArray[np.int64]:
+        """(S,): states of `mdp` with the same number look the same in this environment's observation.
+
+        `model().alias_classes()` says it of the agent's view, whatever is observed here.
+        """
+        return self.model().alias_classes(self._observer)
 
     def shortest_plan(self) -> NDArray[np.int8] | None:
         """(L,) the actions of a shortest way to success from here; None where there is none.

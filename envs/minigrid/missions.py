@@ -4,10 +4,13 @@ A level knows its mission's number (`body[MISSION]`); the sentence is made from 
 chosen from lists of n_1, n_2, ... words, the number is (i_1 * n_2 + i_2) * n_3 + i_3 and so on; generators write it.
 """
 
+from functools import cached_property
 from itertools import product
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
 
 from rltk.envs.minigrid.cells import COLOURS
 
@@ -30,10 +33,24 @@ class Missions:
     def __len__(self) -> int:
         return len(self.texts)
 
-    @property
+    @cached_property
     def vocabulary(self) -> tuple[str, ...]:
         """Every word that may be said, in alphabetical order."""
         return tuple(sorted({word for text in self.texts for word in text.split()}))
+
+    @cached_property
+    def tokens(self) -> NDArray[np.int64]:
+        """(missions, L): each sentence as its words' places in the vocabulary, the first being 1; 0 after its end.
+
+        L: words of the longest sentence.
+        """
+        number = {word: 1 + i for i, word in enumerate(self.vocabulary)}
+        rows = [[number[word] for word in text.split()] for text in self.texts]
+        table = np.zeros((len(rows), max(map(len, rows))), dtype=np.int64)
+        for row, words in zip(table, rows, strict=True):
+            row[: len(words)] = words
+        table.flags.writeable = False
+        return table
 
 
 class MissionSpace(gym.Space[str]):

@@ -5,8 +5,8 @@ A tile is drawn three times as fine as it is shown and averaged. What is seen is
     shade <- shade + 0.3 (255 - shade)
 
 and the agent is a red triangle on top. There are few different tiles, so all are drawn once for a size; a picture is
-then put together from them by copying rows. The agent's view is a function of what it observes: what it does not see is
-a dark empty tile. On the board, what it sees is lighter.
+then put together from them by copying rows, in words of 64 bits where a tile's row is made of such. The agent's view is
+a function of what it observes: what it does not see is a dark empty tile. On the board, what it sees is lighter.
 
 Source: minigrid 3.2.0, core/world_object.py (shapes and colours), core/grid.py (`render_tile`), utils/rendering.py.
 """
@@ -15,19 +15,21 @@ import math
 from collections.abc import Callable
 from functools import cache
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rltk.envs.minigrid.board import AHEAD_X, AHEAD_Y
 from rltk.envs.minigrid.cells import CLOSED, LOCKED, N_COLOURS, OPEN, TRIPLES, TYPES
-from rltk.envs.minigrid.level import DIRECTION, HEIGHT, ORIGIN, STRIDE, UP, VIEW, WIDTH, X, Y, level_of
+from rltk.envs.minigrid.level import DIRECTION, ORIGIN, STRIDE, UP, VIEW, X, Y, level_of
 from rltk.mdp import jit
 
 SHADES = np.array([(255, 0, 0), (0, 255, 0), (0, 0, 255), (112, 39, 195), (255, 255, 0), (100, 100, 100)])
 _FINER = 3
 _NOBODY = 4  # in the place of the agent's direction
 _STATES = 3
+COMMON_RUN = 3  # words of a tile's row at MiniGrid's size of 8 pixels, for which the loop is unrolled
 _LAVA, _BLACK, _LINE, _AGENT = (255, 128, 0), (0, 0, 0), (100, 100, 100), (255, 0, 0)
 
 # Every look: a triple (object, colour, state) as one number.
@@ -54,59 +56,95 @@ def tiles_of(size: int) -> NDArray[np.uint8]:
     return tiles
 
 
-@jit(_nrt=False)
-def put_tile(tile, frame, top, left):
-    """Copy a tile (t, t, 3) to where it belongs in a frame (h, w, 3)."""
-    for y in range(tile.shape[0]):
-        for x in range(tile.shape[1]):
-            for channel in range(3):
-                frame[top + y, left + x, channel] = tile[y, x, channel]
+@cache
+def runs_of(size: int) -> NDArray[Any]:
+    """(looks * 5 * 2, size, run): `tiles_of` with rows as `in_runs` has them."""
+    tiles = tiles_of(size)
+    return in_runs(tiles.reshape(-1, size, size, 3), size)
 
 
-@jit(_nrt=False)
+def in_runs(pictures: NDArray[np.uint8], size: int) -> NDArray[Any]:
+    """A view of pictures (..., w, 3): (..., n) the numbers of a row, in words of 64 bits where those of a tile fit."""
+    rows = pictures.reshape(*pictures.shape[:-2], -1)
+    return rows.view(np.uint64) if 3 * size % 8 == 0 else rows
+
+
+@jit(_nrt=False, inline="always")
 def look_at(image, at):
     """The number of the triple at `image[at:at + 3]`."""
-    return (np.int64(image[at]) * N_COLOURS + image[at + 1]) * _STATES + image[at + 2]
+    return (np.int64(image[np.uint64(at)]) * N_COLOURS + image[np.uint64(at + 1)]) * _STATES + image[np.uint64(at + 2)]
+
+
+@jit(_nrt=False, inline="always")
+def tile_of(look, agent, seen):
+    """The number of a tile among `runs_of`."""
+    return (look * (_NOBODY + 1) + agent) * 2 + seen
+
+
+@jit(_nrt=False, inline="always")
+def lay_tiles(plan, tiles, run, frame):
+    """Fill a frame (h t, w run), row after row of it, with the tiles whose numbers `plan` (h, w) int64 holds."""
+    size = tiles.shape[1]
+    for row in range(plan.shape[0]):
+        for y in range(size):
+            at, line = np.uint64(0), frame[np.uint64(row * size + y)]
+            for column in range(plan.shape[1]):
+                tile = tiles[np.uint64(plan[row, np.uint64(column)]), np.uint64(y)]
+                for i in range(run):
+                    line[at + np.uint64(i)] = tile[np.uint64(i)]
+                at += np.uint64(run)
+
+
+@jit(_nrt=False, inline="always")
+def lay(plan, tiles, frame):
+    """`lay_tiles`, with its inner loop unrolled for the common size."""
+    if tiles.shape[2] == COMMON_RUN:
+        lay_tiles(plan, tiles, COMMON_RUN, frame)
+    else:
+        lay_tiles(plan, tiles, tiles.shape[2], frame)
 
 
 @jit(_nrt=False)
-def draw_views(images, view, tiles, frames):
-    """What the agent sees, as it stands upright: frames (N, V t, V t, 3) of images (N, V * V * 3)."""
-    size, middle = tiles.shape[3], view // 2
+def draw_views(images, tiles, plan, frames):
+    """What the agent sees, as it stands upright: frames (N, V t, V run) of images (N, V * V * 3).
+
+    tiles: `runs_of`. plan: (V, V) int64 to work in.
+    """
+    view = plan.shape[0]
     for n in range(images.shape[0]):
         for i in range(view):
             for j in range(view):
                 look = look_at(images[n], 3 * (i * view + j))
-                agent = UP if i == middle and j == view - 1 else _NOBODY
-                put_tile(tiles[look, agent, 1 if look > 0 else 0], frames[n], j * size, i * size)
+                agent = UP if i == view // 2 and j == view - 1 else _NOBODY
+                plan[j, i] = tile_of(look, agent, 1 if look > 0 else 0)
+        lay(plan, tiles, frames[n])
 
 
 @jit(_nrt=False)
-def draw_boards(levels, which, images, highlight, tiles, frames):
-    """The boards of the levels `which` (K,): frames (K, height t, width t, 3). images (K, V * V * 3): what is seen."""
-    size, view = tiles.shape[3], levels.board[VIEW]
-    width, height = levels.board[WIDTH], levels.board[HEIGHT]
+def draw_boards(levels, which, images, highlight, tiles, plan, frames):
+    """The boards of the levels `which` (K,): frames (K, height t, width run). images (K, V * V * 3): what is seen.
+
+    tiles: `runs_of`. plan: (height, width) int64 to work in. highlight: what is seen is lighter.
+    """
+    view, (height, width) = levels.board[VIEW], plan.shape
     for k in range(which.size):
         level = level_of(levels, which[k])
-        grid, body = level.grid, level.body
+        body = level.body
         for y in range(height):
             for x in range(width):
-                code = grid[levels.board[ORIGIN] + y * levels.board[STRIDE] + x]
-                agent = body[DIRECTION] if x == body[X] and y == body[Y] else _NOBODY
-                put_tile(tiles[LOOK_OF_CODE[code], agent, 0], frames[k], y * size, x * size)
-        if not highlight:
-            continue
-        ahead_x, ahead_y = AHEAD_X[body[DIRECTION]], AHEAD_Y[body[DIRECTION]]
-        for i in range(view):
-            for j in range(view):
-                if look_at(images[k], 3 * (i * view + j)) == 0:
-                    continue
-                far, right = view - 1 - j, i - view // 2
-                x, y = body[X] + far * ahead_x - right * ahead_y, body[Y] + far * ahead_y + right * ahead_x
-                if 0 <= x < width and 0 <= y < height:
-                    code = grid[levels.board[ORIGIN] + y * levels.board[STRIDE] + x]
-                    agent = body[DIRECTION] if far == 0 and right == 0 else _NOBODY
-                    put_tile(tiles[LOOK_OF_CODE[code], agent, 1], frames[k], y * size, x * size)
+                code = level.grid[levels.board[ORIGIN] + y * levels.board[STRIDE] + x]
+                plan[y, x] = tile_of(LOOK_OF_CODE[code], _NOBODY, 0)
+        x, y = body[X], body[Y]
+        plan[y, x] += tile_of(0, body[DIRECTION] - _NOBODY, 0)
+        if highlight:
+            ahead_x, ahead_y = AHEAD_X[body[DIRECTION]], AHEAD_Y[body[DIRECTION]]
+            for i in range(view):
+                for j in range(view):
+                    far, right = view - 1 - j, i - view // 2
+                    x, y = body[X] + far * ahead_x - right * ahead_y, body[Y] + far * ahead_y + right * ahead_x
+                    if look_at(images[k], 3 * (i * view + j)) > 0 and 0 <= x < width and 0 <= y < height:
+                        plan[y, x] += tile_of(0, 0, 1)
+        lay(plan, tiles, frames[k])
 
 
 # Drawing a tile

@@ -27,8 +27,9 @@ from rltk.envs.batching import (
 )
 from rltk.envs.minigrid import engine
 from rltk.envs.minigrid.core import Core
-from rltk.envs.minigrid.env import METADATA, observation_space
+from rltk.envs.minigrid.env import METADATA
 from rltk.envs.minigrid.family import configure
+from rltk.envs.minigrid.observing import Observer
 from rltk.envs.minigrid.things import GridView
 from rltk.errors import ArgumentError
 
@@ -44,8 +45,8 @@ class MiniGridVectorEnv(VectorEnv[Any, Any, Any]):
 
     autoreset_mode: Gymnasium's `AutoresetMode` or its value. copy: False hands out buffers that the next call reuses.
 
-    Observations are a dict: image (N, V, V, 3) uint8, direction (N,) int64, and mission: a tuple of N sentences, or
-    with mission="number" (N,) int64, or with mission="none" nothing.
+    Observations have the axis N first: image (N, V, V, 3) uint8, direction (N,) int64, and mission, a tuple of N
+    sentences; and likewise in the other modes and forms (`observing.py`).
     """
 
     def __init__(
@@ -53,7 +54,10 @@ class MiniGridVectorEnv(VectorEnv[Any, Any, Any]):
         num_envs: int = 1,
         *,
         family: str,
+        observation: str = "egocentric",
+        form: str = "dict",
         mission: str = "text",
+        observation_tile_size: int = 8,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         copy: bool = True,
         **options: Any,
@@ -67,18 +71,20 @@ class MiniGridVectorEnv(VectorEnv[Any, Any, Any]):
         self.render_mode = self._setting.view.render_mode
         self.copy = copy
         self._core = Core(self._setting, self.num_envs)
-        self._mission_form = mission
-        self.single_observation_space = observation_space(self._setting, mission)
+        self._observer = Observer(
+            self._setting, observation=observation, form=form, mission=mission, tile_size=observation_tile_size
+        )
+        self.single_observation_space = self._observer.space
         self.single_action_space = spaces.Discrete(self._setting.plan.n_actions)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self._started = False
+        self._missions_differ = len(self._setting.plan.missions) > 1 and mission == "text" and form == "dict"
         self._texts = (self._setting.plan.missions.texts[0],) * self.num_envs
         self._make_buffers()
 
     def _make_buffers(self) -> None:
-        self._images = self._core.images(self.num_envs)
-        self._directions = np.empty(self.num_envs, dtype=np.int64)
+        self._room = self._observer.room(self.num_envs)
         self._rewards = np.empty(self.num_envs)
         self._flags = np.empty((2, self.num_envs), dtype=bool)
 
@@ -86,7 +92,7 @@ class MiniGridVectorEnv(VectorEnv[Any, Any, Any]):
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
+    ) -> tuple[Any, dict[str, Any]]:
         """New levels, for all or for those in `options["reset_mask"]` (num_envs,) bool.
 
         seed: an int, from which environment i takes seed + i, or a list of one int or None each.
@@ -104,7 +110,7 @@ class MiniGridVectorEnv(VectorEnv[Any, Any, Any]):
 
     def step(
         self, actions: Any
-    ) -> tuple[dict[str, Any], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+    ) -> tuple[Any, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
         """Take `actions` (num_envs,) integers. ArgumentError names the environment that can't take its action."""
         if not self._started:
             raise ArgumentError("step before the first reset: call reset() to generate levels")
@@ -123,41 +129,21 @@ class MiniGridVectorEnv(VectorEnv[Any, Any, Any]):
 
     def _generate(self, which: NDArray[np.int64]) -> None:
         self._core.generate(which)
-        if self._mission_form == "text" and len(self._setting.plan.missions) > 1:
-            sentences, texts = self._setting.plan.missions.texts, list(self._texts)
-            for i in which:
-                texts[i] = sentences[self._core.mission_numbers[i]]
-            self._texts = tuple(texts)
+        self._remember_texts()
 
-    def _observe(self) -> dict[str, Any]:
-        self._core.observe(self._core.everyone, self._images, self._directions)
-        view = self._setting.view.agent_view_size
-        observation: dict[str, Any] = {
-            "image": self._images.reshape(self.num_envs, view, view, 3),
-            "direction": self._directions,
-        }
-        if self._mission_form == "text":
-            observation["mission"] = self._texts
-        elif self._mission_form == "number":
-            observation["mission"] = self._core.mission_numbers.astype(np.int64)
-        return observation
+    def _remember_texts(self) -> None:
+        if self._missions_differ:
+            self._texts = self._observer.texts(self._core.mission_numbers)
+
+    def _observe(self) -> Any:
+        return self._observer.observe(self._core.levels, self._core.everyone, self._room, self._texts)
 
     def _final(self, ended: NDArray[np.int64]) -> dict[str, Any]:
         """The last observation and info of the episodes that this step ended."""
-        images, directions = self._core.images(ended.size), np.empty(ended.size, dtype=np.int64)
-        self._core.observe(ended, images, directions)
-        view = self._setting.view.agent_view_size
         last = np.full(self.num_envs, None, dtype=object)
+        last[ended] = np.fromiter(self._observer.each(self._core.levels, ended), dtype=object, count=ended.size)
         done = np.zeros(self.num_envs, dtype=bool)
         done[ended] = True
-        views = images.reshape(ended.size, view, view, 3)
-        # Python's own numbers: in a loop over many ends they cost a fraction of NumPy's.
-        for i, image, direction in zip(ended.tolist(), views, directions.tolist(), strict=True):
-            last[i] = {"image": image, "direction": direction}
-            if self._mission_form == "text":
-                last[i]["mission"] = self._texts[i]
-            elif self._mission_form == "number":
-                last[i]["mission"] = int(self._core.mission_numbers[i])
         return {"final_obs": last, "_final_obs": done, "final_info": {}, "_final_info": done.copy()}
 
     def _fault(self, i: int, action: int) -> ArgumentError:
@@ -194,5 +180,4 @@ class MiniGridVectorEnv(VectorEnv[Any, Any, Any]):
             fresh: list[int | None] = [None] * self.num_envs
             self._core.streams = seeded_streams(None, fresh, np.ones(self.num_envs, dtype=bool))
         self._started = True
-        texts = self._setting.plan.missions.texts
-        self._texts = tuple(texts[number] for number in self._core.mission_numbers)
+        self._remember_texts()
