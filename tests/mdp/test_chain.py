@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from rltk.errors import ArgumentError
 from rltk.mdp import MDP
+from rltk.mdp import chain as chain_module
 from rltk.mdp.chain import reachable, stationary
 
 quick = settings(deadline=None, max_examples=80)
@@ -216,3 +217,31 @@ def test_gamma_is_checked(gamma):
         ring(0.0).value(gamma)
     with pytest.raises(ArgumentError, match="gamma"):
         ring(0.0).occupancy(np.array([1.0, 0.0]), gamma)
+
+
+@pytest.mark.parametrize("gamma", [0.5, 0.99, 1.0])
+def test_large_systems_are_iterated_to_the_same_answer(gamma, monkeypatch):
+    """Where factors would fill up: value, length, success and occupancy, to the last digits but two."""
+    random = np.random.default_rng(5)
+    probability = random.dirichlet(np.full(300, 0.1), (300, 2))
+    terminated = random.random(300) < 0.02
+    mdp = MDP.from_arrays(probability, random.normal(size=(300, 2)), terminated=terminated)
+    policy = random.dirichlet(np.ones(mdp.n_actions), mdp.n_states)
+
+    def figures():
+        chain = mdp.chain(policy)
+        return (
+            chain.value(gamma),
+            chain.length(),
+            chain.success_probability(),
+            chain.occupancy(mdp.start, gamma),
+        )
+
+    direct = figures()
+    monkeypatch.setattr(chain_module, "_MANY", 0)
+    monkeypatch.setattr(chain_module, "_DENSE", 0)
+    monkeypatch.setattr(chain_module, "splu", None)  # it is not asked
+    for found, expected in zip(figures(), direct, strict=True):
+        if expected is None:
+            continue
+        np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-13)
