@@ -8,7 +8,9 @@ end of the episode, as for every policy.
 Source: Puterman (1994), section 4.2.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain as joined
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -34,7 +36,7 @@ def clocked_figures(
         raise ModelError(f"a policy of {n:,} steps in {mdp.n_states:,} states is too large to be graded exactly")
     limit = n if time_limit is None else min(time_limit, n)
     value, limited = np.zeros(mdp.n_states), np.zeros(mdp.n_states)
-    for k, chain in _chains(mdp, agent, range(1, n + 1)):
+    for k, chain in _chains(mdp.chain, agent, range(1, n + 1)):
         value = chain.reward + gamma * (chain.P @ value)
         if k > n - limit:
             limited = chain.reward + gamma * (chain.P @ limited)
@@ -45,7 +47,7 @@ def clocked_figures(
             if success is not None and chain.success is not None:
                 success = np.clip(chain.success + chain.unsuccessful @ success, 0.0, 1.0)
     visits, here = np.zeros(mdp.n_states), mdp.start
-    for _, chain in _chains(mdp, agent, range(n, 0, -1)):
+    for _, chain in _chains(mdp.chain, agent, range(n, 0, -1)):
         visits, here = visits + here, gamma * (chain.P.T @ here)
     figures = {
         "value": mdp.over_start(value),
@@ -62,11 +64,19 @@ def clocked_figures(
     return figures
 
 
-def _chains(mdp: MDP, agent: FiniteHorizonSolution, steps_to_go: range) -> Iterator[tuple[int, Chain]]:
+def chains_by_the_clock(chain_of: Callable[[Any], Chain], agent: FiniteHorizonSolution) -> Iterator[Chain]:
+    """The chains, by `chain_of(policy)`, of what is done on step 1, 2, ..., without end."""
+    steps_to_go = joined(range(agent.horizon, 0, -1), repeat(1))
+    return (chain for _, chain in _chains(chain_of, agent, steps_to_go))
+
+
+def _chains(
+    chain_of: Callable[[Any], Chain], agent: FiniteHorizonSolution, steps_to_go: Iterable[int]
+) -> Iterator[tuple[int, Chain]]:
     """(k, the chain of what is done with k steps to go); stages that are shared share theirs."""
     stage, chain = -1, None
     for k in steps_to_go:
         if chain is None or min(k, len(agent.stages)) != stage:
             stage = min(k, len(agent.stages))
-            chain = mdp.chain(agent.stages[stage - 1])
+            chain = chain_of(agent.stages[stage - 1])
         yield k, chain

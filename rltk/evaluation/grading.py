@@ -1,13 +1,15 @@
 """`rltk.evaluate`: how good an agent is on an environment, exactly wherever that can be known."""
 
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import gymnasium as gym
 
 from rltk.agents.planning import FiniteHorizonSolution, SoftSolution, Solution
 from rltk.errors import ArgumentError, CriterionError, ModelError
-from rltk.evaluation.clocked import clocked_figures
+from rltk.evaluation.clocked import chains_by_the_clock, clocked_figures
 from rltk.evaluation.exact import comparison, exact_figures
+from rltk.evaluation.paid import paid_by_the_clock
 from rltk.evaluation.policies import criterion_of, policy_of
 from rltk.evaluation.result import Evaluation
 from rltk.evaluation.sampled import sampled_figures
@@ -90,11 +92,16 @@ def grade_exactly(
     """The exact Evaluation of a subject whose MDP is known; ModelError, saying why, where the agent rules it out."""
     mdp, criterion, facts = subject.mdp, subject.criterion, subject.facts
     assert mdp is not None
+    paid, aliased = paid_by_the_clock(env, mdp, facts["time_limit"]), None
     if isinstance(agent, FiniteHorizonSolution):
         figures = clocked_figures(mdp, agent, criterion, facts["time_limit"], solution)
-        return Evaluation(exact=True, reason=subject.reason, **figures, **facts)
-    policy, aliased = policy_of(agent, env, mdp, deterministic)
-    figures = exact_figures(mdp, policy, criterion, facts["time_limit"], solution)
+        chains = None if paid is None else chains_by_the_clock(paid.chain, agent)
+    else:
+        policy, aliased = policy_of(agent, env, mdp, deterministic)
+        figures = exact_figures(mdp, policy, criterion, facts["time_limit"], solution)
+        chains = None if paid is None else repeat(paid.chain(policy))
+    if paid is not None and chains is not None:
+        figures |= {"paid_value": paid.value(chains), "paid_optimum": paid.optimum()}
     return Evaluation(exact=True, reason=subject.reason, aliased_states=aliased, **figures, **facts)
 
 

@@ -18,7 +18,7 @@ def policy_of(agent: Any, env: Any, mdp: MDP, deterministic: bool) -> tuple[np.n
     """
     probabilities = _probabilities_of(agent, deterministic)
     policy = np.empty((mdp.n_states, mdp.n_actions))
-    observed = []
+    seen = []
     for begin in range(0, mdp.n_states, _BATCH):
         states = np.arange(begin, min(begin + _BATCH, mdp.n_states))
         observations = states if getattr(agent, "acts_on_states", False) else observations_of(env, states)
@@ -29,8 +29,8 @@ def policy_of(agent: Any, env: Any, mdp: MDP, deterministic: bool) -> tuple[np.n
                 f"this environment has {mdp.n_actions} actions, so {policy[states].shape} was expected"
             )
         policy[states] = found
-        observed.append(np.asarray(observations).reshape(states.size, -1) if _is_array(observations) else None)
-    return policy, _aliased(observed)
+        seen.append(_distinct(observations, states.size))
+    return policy, _aliased(seen)
 
 
 def _probabilities_of(agent: Any, deterministic: bool) -> Any:
@@ -87,13 +87,25 @@ def criterion_of(agent: Any) -> Criterion | None:
     return Criterion(float(gamma)) if isinstance(gamma, int | float) else None
 
 
-def _is_array(observations: Any) -> bool:
-    return isinstance(observations, np.ndarray)
-
-
-def _aliased(observed: list[Any]) -> int | None:
-    if any(part is None for part in observed):
+def _distinct(observations: Any, count: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """(the different ones among `count` observations as bytes, how often each is there); None for what is no array, nor
+    a dict or tuple of arrays."""
+    if isinstance(observations, dict):
+        parts = list(observations.values())
+    else:
+        parts = list(observations) if isinstance(observations, tuple) else [observations]
+    if not all(isinstance(part, np.ndarray) and part.dtype != object and len(part) == count for part in parts):
         return None
-    table = np.concatenate(observed)
-    _, inverse, count = np.unique(table, axis=0, return_inverse=True, return_counts=True)
-    return int((count[inverse.reshape(-1)] > 1).sum())
+    columns = [np.ascontiguousarray(part.reshape(count, -1)).view(np.uint8) for part in parts]
+    rows = np.concatenate(columns, axis=1)  # (N, bytes)
+    return np.unique(rows.view(np.dtype((np.void, rows.shape[1]))).reshape(-1), return_counts=True)
+
+
+def _aliased(seen: list[tuple[np.ndarray, np.ndarray] | None]) -> int | None:
+    known = [batch for batch in seen if batch is not None]
+    if len(known) < len(seen):
+        return None
+    rows, counts = (np.concatenate(arrays) for arrays in zip(*known, strict=True))
+    _, inverse = np.unique(rows, return_inverse=True)
+    states = np.bincount(inverse.reshape(-1), counts)  # that share an observation
+    return int(states[states > 1].sum())

@@ -37,6 +37,8 @@ class Evaluation:
     time_limit: int | None = None
     limited_value: float | None = None  # the same agent, stopped by the environment's time limit
     limited_optimum: float | None = None
+    paid_value: float | None = None  # undiscounted, as `step` pays it; where the MDP's rewards are declared only
+    paid_optimum: float | None = None
     aliased_states: int | None = None  # states that share their observation with another
     interval: tuple[float, float] | None = None
     episodes: int | None = None
@@ -79,14 +81,21 @@ class Evaluation:
         ]
         if self.time_limit is not None and self.limited_value is not None:
             rows.append((f"return in {self.time_limit} steps", self.limited_value, _optimum(self.limited_optimum)))
+        if self.paid_value is not None:
+            rows.append(("return as step pays", self.paid_value, _optimum(self.paid_optimum)))
         lines += [
             f"  {name:<20} {_number(value):>12}  {note}".rstrip() for name, value, note in rows if value is not None
         ]
         if self.aliased_states:
             lines.append(f"  {self.aliased_states} states share their observation with another")
         if self.reward_model != "exact":
-            lines.append(f"  rewards are {self.reward_model}: step pays otherwise")
+            lines.append(f"  {self._reward_note()}")
         return "\n".join(lines)
+
+    def _reward_note(self) -> str:
+        if self.paid_value is None:
+            return f"rewards are {self.reward_model}: step pays otherwise"
+        return f"as step pays: undiscounted, by the clock; all else is of {self.reward_model} rewards"
 
 
 def _plain(value: Any) -> Any:
