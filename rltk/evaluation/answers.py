@@ -1,4 +1,4 @@
-"""The answer key of many levels: for each seed the optimum, what it really pays, and a plan that reaches it.
+"""The answer key of many levels: for each of them the optimum, what it really pays, and a plan that reaches it.
 
     optimum(level) = V*(start) = gamma^(d - 1)     d: steps of a shortest plan, where only success pays, and 1
     return(level)  = what the environment pays for success at step d, such as MiniGrid's 1 - 0.9 d / max_steps
@@ -7,7 +7,6 @@ An environment that knows shorter ways than tables (`shortest_plan`) is searched
 any other that has `mdp()` is solved, and has no plan where chance decides.
 """
 
-import copy
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,7 +16,8 @@ import gymnasium as gym
 import numpy as np
 
 from rltk.agents.planning import solve
-from rltk.errors import ArgumentError, ModelError
+from rltk.errors import ArgumentError, ModelError, RltkError
+from rltk.evaluation.levels import Levels, begin_level, checked_levels, knows_plans, name_of, optimum_by_plan, own_copy
 from rltk.mdp import Criterion
 from rltk.mdp.threads import available_cores, checked_threads
 from rltk.runs import ProgressBar
@@ -27,12 +27,12 @@ from rltk.runs import ProgressBar
 class AnswerKey:
     """What is optimal in N levels.
 
-    seeds: (N,) int64. optimum: (N,) float64, V* of the start; 0 where there is no way to success. optimal_return: (N,)
-    float64, what the environment pays for it in one episode, 0 where its time is too short; nan where it follows from
-    no plan. plan_length: (N,) int64, -1 without a plan. plans: N arrays of actions, or None.
+    levels: (N,) int64 seeds, or N layouts. optimum: (N,) float64, V* of the start; 0 where there is no way to success.
+    optimal_return: (N,) float64, what the environment pays for it in one episode, 0 where its time is too short; nan
+    where it follows from no plan. plan_length: (N,) int64, -1 without a plan. plans: N arrays of actions, or None.
     """
 
-    seeds: np.ndarray
+    levels: Levels
     optimum: np.ndarray
     optimal_return: np.ndarray
     plan_length: np.ndarray
@@ -40,7 +40,7 @@ class AnswerKey:
     criterion: Criterion
 
     def __len__(self) -> int:
-        return self.seeds.size
+        return len(self.levels)
 
     def __str__(self) -> str:
         found = self.plan_length[self.plan_length >= 0]
@@ -53,77 +53,59 @@ class AnswerKey:
 
 def answer_key(
     env: Any,
-    seeds: int | Iterable[int],
+    levels: int | Iterable[Any],
     *,
     gamma: float = 0.99,
     threads: int | None = None,
     progress_bar: bool = False,
 ) -> AnswerKey:
-    """The answer key of the levels that `env`, an id or an environment, makes from `seeds`: so many, or which.
+    """The answer key of `levels` of `env`, an id or an environment: so many, or their seeds, or layouts.
 
         key = rltk.answer_key("rltk/MiniGrid-DoorKey-8x8-v0", range(1000))
         key.optimum, key.plan_length, key.plans[0]
 
     threads: None for all cores; the answers are the same by any number.
 
-    Raises ModelError where the environment knows neither plans nor its T and R, SizeError, naming the seed, where a
-    level has too many states.
+    Raises ModelError where the environment knows neither plans nor its T and R, SizeError, naming the level, where
+    it has too many states.
     """
     made = gym.make(env) if isinstance(env, str) else env
     if not isinstance(made, gym.Env):
         raise ArgumentError(f"env: an id or a single Gymnasium environment; found {type(env).__name__}")
-    numbers = _checked_seeds(seeds)
-    criterion = Criterion(gamma)
-    workers = checked_threads(threads) or available_cores()
-    shares = [numbers[i::workers] for i in range(min(workers, numbers.size))]
-    envs = [copy.deepcopy(made.unwrapped) for _ in shares]  # none of the caller's levels is changed
-    bar = ProgressBar(numbers.size, "answer key") if progress_bar else None
+    wanted = checked_levels("levels", levels)
+    criterion, count = Criterion(gamma), len(wanted)
+    workers = min(checked_threads(threads) or available_cores(), count)
+    envs = [own_copy(made.unwrapped) for _ in range(workers)]  # none of the caller's levels is changed
+    bar = ProgressBar(count, "answer key", "levels") if progress_bar else None
     answers: dict[int, tuple[float, float, np.ndarray | None]] = {}
 
-    def work(i: int) -> None:
-        for seed in shares[i].tolist():
-            answers[seed] = _answer(envs[i], seed, criterion)
+    def work(worker: int) -> None:
+        for i in range(worker, count, workers):
+            answers[i] = _answer(envs[worker], wanted, i, criterion)
             if bar is not None:
                 bar.update(len(answers))
 
     try:
-        with ThreadPoolExecutor(len(shares), thread_name_prefix="rltk-levels") as pool:
-            for _ in pool.map(work, range(len(shares))):
+        with ThreadPoolExecutor(workers, thread_name_prefix="rltk-levels") as pool:
+            for _ in pool.map(work, range(workers)):
                 pass
     finally:
         if bar is not None:
             bar.close()
-    optimum, pays, plans = zip(*(answers[seed] for seed in numbers.tolist()), strict=True)
+    optimum, pays, plans = zip(*(answers[i] for i in range(count)), strict=True)
     lengths = [-1 if plan is None else len(plan) for plan in plans]
-    return AnswerKey(numbers, np.array(optimum), np.array(pays), np.array(lengths), plans, criterion)
+    return AnswerKey(wanted, np.array(optimum), np.array(pays), np.array(lengths), plans, criterion)
 
 
-def _answer(env: Any, seed: int, criterion: Criterion) -> tuple[float, float, np.ndarray | None]:
+def _answer(env: Any, levels: Levels, i: int, criterion: Criterion) -> tuple[float, float, np.ndarray | None]:
     """(optimum, what it pays, plan) of one level."""
-    env.reset(seed=seed)
     try:
-        if callable(getattr(env, "shortest_plan", None)):
-            plan = env.shortest_plan()
-            if plan is None:
-                return 0.0, 0.0, None
-            return criterion.gamma ** (len(plan) - 1), env.success_reward(len(plan)), plan
+        begin_level(env, levels[i])
+        if knows_plans(env):
+            return optimum_by_plan(env, criterion)
         if not callable(getattr(env, "mdp", None)):
             raise ModelError(f"{type(env).__name__} offers neither shortest_plan() nor mdp()")
         solution = solve(env.mdp(), criterion=criterion)
-    except (ModelError, ValueError) as error:
-        raise type(error)(f"seed {seed}: {error}") from None
+    except RltkError as error:
+        raise type(error)(f"{name_of(levels, i)}: {error}") from None
     return solution.start_value, np.nan, None
-
-
-def _checked_seeds(seeds: Any) -> np.ndarray:
-    if isinstance(seeds, int | np.integer) and not isinstance(seeds, bool):
-        seeds = range(int(seeds))
-    try:
-        numbers = np.array(list(seeds))
-    except TypeError:
-        raise ArgumentError(f"seeds: how many levels, or the seed of each; found {seeds!r}") from None
-    if numbers.ndim != 1 or not numbers.size or numbers.dtype.kind not in "iu" or (numbers < 0).any():
-        raise ArgumentError(f"seeds: at least one whole number, none below 0; found {seeds!r}")
-    if np.unique(numbers).size < numbers.size:
-        raise ArgumentError("seeds: each of them once")
-    return numbers.astype(np.int64)

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 import rltk
+from rltk.envs import TabularEnv
 from rltk.errors import ArgumentError, ModelError, SizeError
+from rltk.mdp import MDP
 
 NAME = "rltk/MiniGrid-DoorKey-6x6-v0"
 
@@ -14,7 +16,7 @@ def test_each_answer_is_the_optimum_of_its_level():
     """V* by planning over the level's exact model, and what the environment itself pays for the plan."""
     key = rltk.answer_key(NAME, range(6), gamma=0.95)
     env = gym.make(NAME).unwrapped
-    for i, seed in enumerate(key.seeds):
+    for i, seed in enumerate(key.levels):
         env.reset(seed=int(seed))
         assert rltk.solve(env, gamma=0.95, tolerance=1e-9).start_value == pytest.approx(key.optimum[i], abs=1e-8)
         for action in key.plans[i]:
@@ -48,21 +50,55 @@ def test_what_knows_its_tables_is_solved():
     assert key.plan_length.tolist() == [-1, -1]
 
 
+class Lines(TabularEnv):
+    """A walk to the right, as long as the seed or the layout, a number in words, says."""
+
+    WORDS = ("none", "one", "two", "three")
+
+    def __init__(self):
+        super().__init__(walk(1))
+
+    def reset(self, *, seed=None, options=None):
+        if options is not None and options["layout"] not in self.WORDS:
+            raise ArgumentError(f"no layout: {options['layout']}")
+        self._mdp = walk(self.WORDS.index(options["layout"]) if options else 1 + seed % 3)
+        return super().reset(seed=seed)
+
+
+def walk(n):
+    return MDP.from_function(lambda s, a: [(1.0, s + 1, -1.0, s + 1 == n)], 0, 1)
+
+
+def test_layouts_are_levels_too():
+    """They are handed to reset, may be the same, and are called by their place."""
+    key = rltk.answer_key(Lines(), ["three", "one", "three"], gamma=0.5)
+    assert key.levels == ("three", "one", "three")
+    assert len(key) == 3
+    np.testing.assert_allclose(key.optimum, [-1.75, -1, -1.75], atol=1e-6)
+    np.testing.assert_allclose(rltk.answer_key(Lines(), [1, 2], gamma=0.5).optimum, [-1.5, -1.75], atol=1e-6)
+    with pytest.raises(ArgumentError, match="layout 1: no layout: four"):
+        rltk.answer_key(Lines(), ["one", "four"])
+
+
 @pytest.mark.parametrize(
-    ("env", "seeds", "error", "says"),
+    ("env", "levels", "error", "says"),
     [
         ("CartPole-v1", 2, ModelError, "seed 0.*neither"),
         (NAME, 0, ArgumentError, "at least one"),
         (NAME, [1, 1], ArgumentError, "once"),
         (NAME, [-1], ArgumentError, "below 0"),
         (NAME, [0.5], ArgumentError, "whole"),
-        (NAME, None, ArgumentError, "seeds"),
+        (NAME, [0, "a layout"], ArgumentError, "list of their own"),
+        (NAME, [None], ArgumentError, "None"),
+        (NAME, [True], ArgumentError, "True"),
+        (NAME, None, ArgumentError, "levels"),
+        (NAME, "a layout", ArgumentError, "list of"),
         (3, 2, ArgumentError, "env"),
         ("rltk/MiniGrid-ObstructedMaze-Full-v0", 1, SizeError, "seed 0.*states"),
         ("rltk/MiniGrid-Dynamic-Obstacles-5x5-v0", 1, ModelError, "seed 0.*move"),
     ],
 )
-def test_what_can_not_be_answered_is_told(env, seeds, error, says):
+def test_what_can_not_be_answered_is_told(env, levels, error, says):
     """By name, with the seed where it is a level's fault."""
     with pytest.raises(error, match=says):
-        rltk.answer_key(env, seeds)
+        rltk.answer_key(env, levels)
