@@ -18,6 +18,7 @@ _HOMES = {
     "solve": "rltk.agents.planning",
     "Evaluation": "rltk.evaluation",
     "Explanation": "rltk.evaluation",
+    "LevelsEvaluation": "rltk.evaluation",
     "AnswerKey": "rltk.evaluation",
     "answer_key": "rltk.evaluation",
     "evaluate": "rltk.evaluation",

@@ -1,58 +1,65 @@
-"""`rltk.evaluate`: how good an agent is on an environment, exactly wherever that can be known."""
+"""Grading an agent on one environment as it stands: exactly wherever that can be known, by sampling elsewhere."""
 
+from collections.abc import Callable
 from itertools import repeat
 from typing import Any, NamedTuple
 
 import gymnasium as gym
 
 from rltk.agents.planning import FiniteHorizonSolution, SoftSolution, Solution
-from rltk.errors import ArgumentError, CriterionError, ModelError
+from rltk.errors import ArgumentError, CriterionError, ModelError, SizeError
 from rltk.evaluation.clocked import chains_by_the_clock, clocked_figures
 from rltk.evaluation.exact import comparison, exact_figures
 from rltk.evaluation.paid import paid_by_the_clock
 from rltk.evaluation.policies import criterion_of, policy_of
 from rltk.evaluation.result import Evaluation
-from rltk.evaluation.sampled import sampled_figures
+from rltk.evaluation.sampled import Begun, sampled_figures
 from rltk.mdp import MDP, Criterion, model_of, require_same
 
+Sample = Callable[[Criterion], tuple[dict[str, Any], str]]  # figures of an Evaluation, and a remark on them
 
-def evaluate(
+
+def evaluate_one(
     agent: Any,
     env: Any,
-    criterion: Criterion | float | None = None,
-    deterministic: bool = True,
-    *,
-    solution: Solution | None = None,
-    episodes: int = 200,
-    seed: int = 0,
+    criterion: Criterion | float | None,
+    deterministic: bool,
+    solution: Solution | None,
+    episodes: int,
+    seed: int,
 ) -> Evaluation:
-    """Grade `agent` on `env` under `criterion` (a Criterion or a gamma; by default the agent's own).
-
-    Where the environment's MDP is known and the agent offers its action probabilities (rltk's agents do, and
-    Stable-Baselines3's models are read), the figures are exact. Elsewhere `episodes` episodes are sampled from `seed`
-    on, `interval` is a 95% bootstrap interval, and `reason` says why. Under the average criterion, the mean reward a
-    step with episodes following each other, figures are exact or refused. deterministic: the greedy policy; False: the
-    behaviour policy. solution: an answer key at hand, under the same criterion; without it one is computed and kept.
-
-    Raises CriterionError where no criterion is known, where two differ, and where an average does not exist,
-    ArgumentError for anything that is no agent.
-    """
-    if not isinstance(episodes, int) or episodes < 2:
-        raise ArgumentError(f"episodes is a whole number, at least 2; it is {episodes!r}")
+    """`rltk.evaluate` without levels: `env` as it stands."""
     subject = subject_of(agent, env, criterion, solution)
-    reason, asked = subject.reason, subject.criterion
-    if subject.mdp is not None:
-        try:
-            return grade_exactly(agent, env, subject, deterministic, solution)
-        except ModelError as error:
-            reason = str(error)
-    if asked.kind == "average":
-        raise CriterionError(f"the average criterion is graded exactly or not at all, and {reason}; ask for gamma < 1")
-    figures, remark = sampled_figures(agent, env, asked, deterministic, episodes, seed)
-    if subject.mdp is not None:
-        figures |= comparison(subject.mdp, asked, figures["value"], solution)
-    reason = f"{reason}; {remark}" if remark else reason
-    return Evaluation(exact=False, reason=reason, **figures, **subject.facts)
+
+    mdp = subject.mdp
+    others: list[int] = []  # episodes of other levels
+
+    def begin(episode: int) -> Begun:
+        begun = env.reset(seed=seed + episode)
+        if mdp is not None and not others and not _still_is(env, mdp):
+            others.append(episode)
+        return begun
+
+    def sample(asked: Criterion) -> tuple[dict[str, Any], str]:
+        figures, remark = sampled_figures(agent, env, asked, deterministic, episodes, seed, begin)
+        if mdp is None:
+            return figures, remark
+        if others:
+            return figures, "episodes are of other levels, so no optimum stands beside them: give levels="
+        return figures | comparison(mdp, asked, figures["value"], solution), remark
+
+    return grade(agent, env, subject, deterministic, sample, solution)
+
+
+def _still_is(env: Any, mdp: MDP) -> bool:
+    """Whether the level of `env`, which was reset, has the same T and R as before."""
+    own = getattr(env.unwrapped, "mdp", None)
+    if not callable(own):  # a table
+        return True
+    try:
+        return mdp.equals(own())
+    except (ModelError, SizeError):
+        return False
 
 
 class Subject(NamedTuple):
@@ -66,11 +73,7 @@ class Subject(NamedTuple):
 
 def subject_of(agent: Any, env: Any, criterion: Criterion | float | None, solution: Solution | None) -> Subject:
     """Check that these can be graded together; raises as `evaluate` does."""
-    if not callable(getattr(agent, "predict", None)):
-        raise ArgumentError(f"an agent has predict(observation, ...); {type(agent).__name__} has not")
-    if not isinstance(env, gym.Env | gym.vector.VectorEnv):
-        raise ArgumentError(f"evaluate takes a Gymnasium environment, not {type(env).__name__}; make one with gym.make")
-    criterion = _criterion(agent, criterion)
+    criterion = asked_criterion(agent, env, criterion)
     mdp, time_limit, reason = model_of(env)
     if isinstance(solution, SoftSolution):
         raise CriterionError("the solution's values hold entropy beside reward; give one of rltk.solve without it")
@@ -80,9 +83,7 @@ def subject_of(agent: Any, env: Any, criterion: Criterion | float | None, soluti
             raise ArgumentError("the solution is of another MDP than this environment's; solve this one")
     if isinstance(agent, Solution) and mdp is not None and not mdp.equals(agent.mdp):
         raise ArgumentError("the agent is a Solution of another MDP than this environment's; solve this one")
-    facts: dict[str, Any] = {"criterion": criterion, "time_limit": time_limit}
-    if mdp is not None:
-        facts["reward_model"] = getattr(env.unwrapped, "metadata", {}).get("reward_model", "exact")
+    facts = {"criterion": criterion, "time_limit": time_limit, "reward_model": reward_model_of(env)}
     return Subject(criterion, mdp, reason, facts)
 
 
@@ -105,7 +106,37 @@ def grade_exactly(
     return Evaluation(exact=True, reason=subject.reason, aliased_states=aliased, **figures, **facts)
 
 
-def _criterion(agent: Any, asked: Criterion | float | None) -> Criterion:
+def grade(
+    agent: Any, env: Any, subject: Subject, deterministic: bool, sample: Sample, solution: Solution | None = None
+) -> Evaluation:
+    """The Evaluation of a subject, exact, or of what `sample` finds where that can't be; then `reason` says why."""
+    reason, asked = subject.reason, subject.criterion
+    if subject.mdp is not None:
+        try:
+            return grade_exactly(agent, env, subject, deterministic, solution)
+        except ModelError as error:
+            reason = str(error)
+    if asked.kind == "average":
+        raise CriterionError(f"the average criterion is graded exactly or not at all, and {reason}; ask for gamma < 1")
+    figures, remark = sample(asked)
+    reason = f"{reason}; {remark}" if remark else reason
+    return Evaluation(exact=False, reason=reason, **figures, **subject.facts)
+
+
+def reward_model_of(env: Any) -> str:
+    """ "exact" where the MDP's rewards are what step pays, "declared" where they are not."""
+    return getattr(env.unwrapped, "metadata", {}).get("reward_model", "exact")
+
+
+def asked_criterion(agent: Any, env: Any, asked: Criterion | float | None) -> Criterion:
+    """What `agent` is to be graded under on `env`: what is asked for, or its own.
+
+    Raises ArgumentError where these are no agent and no environment, CriterionError where no criterion is known.
+    """
+    if not callable(getattr(agent, "predict", None)):
+        raise ArgumentError(f"an agent has predict(observation, ...); {type(agent).__name__} has not")
+    if not isinstance(env, gym.Env | gym.vector.VectorEnv):
+        raise ArgumentError(f"evaluate takes a Gymnasium environment, not {type(env).__name__}; make one with gym.make")
     if asked is None:
         own = criterion_of(agent)
         if own is None:

@@ -71,11 +71,29 @@ def observations_of(env: Any, states: np.ndarray) -> Any:
     if not wrappers:
         return observations
     changed = []
-    for observation in observations:
+    for i in range(len(states)):
+        observation = _one(observations, i)
         for wrapper in reversed(wrappers):
             observation = wrapper.observation(observation)
         changed.append(observation)
-    return np.stack(changed)
+    return _joined(changed)
+
+
+def _one(observations: Any, i: int) -> Any:
+    """The observation of number `i` in a batch, whose parts have that axis first."""
+    if isinstance(observations, dict):
+        return {name: _one(part, i) for name, part in observations.items()}
+    return tuple(_one(part, i) for part in observations) if isinstance(observations, tuple) else observations[i]
+
+
+def _joined(observations: list[Any]) -> Any:
+    """One batch of many observations."""
+    first = observations[0]
+    if isinstance(first, dict):
+        return {name: _joined([one[name] for one in observations]) for name in first}
+    if isinstance(first, tuple):
+        return tuple(_joined(list(parts)) for parts in zip(*observations, strict=True))
+    return np.stack(observations)
 
 
 def criterion_of(agent: Any) -> Criterion | None:

@@ -49,31 +49,18 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """Every figure as plain JSON; infinities and nan become the strings "inf", "-inf" and "nan"."""
-        plain = {name: _plain(value) for name, value in vars(self).items() if name != "criterion"}
-        criterion = {"gamma": self.criterion.gamma, "horizon": self.criterion.horizon, "kind": self.criterion.kind}
-        return {"criterion": criterion, **plain}
+        return {name: plain(value) for name, value in vars(self).items()}
 
     def save(self, path: str | Path) -> Path:
         """Write `to_dict` to `path` as JSON; the file appears whole or not at all."""
-        path = Path(path)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            temporary.write_text(json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n")
-            os.replace(temporary, path)
-        except OSError as error:
-            raise ArgumentError(
-                f"{path} can't be written: {error.strerror}; name a file in a folder that exists"
-            ) from error
-        finally:
-            temporary.unlink(missing_ok=True)
-        return path
+        return write_json(path, self.to_dict())
 
     def __str__(self) -> str:
         lines = [f"{'exact' if self.exact else f'sampled in {self.episodes} episodes'}, {self.criterion}"]
         if not self.exact:
             lines += textwrap.wrap(self.reason, 80, initial_indent="  ", subsequent_indent="  ")
         rows: list[tuple[str, float | None, str]] = [
-            ("return", self.value, _interval(self.interval)),
+            ("return", self.value, interval_words(self.interval)),
             ("optimum", self.optimum, _bounds(self.optimum_bounds)),
             ("suboptimality", self.suboptimality, _share(self.normalised_suboptimality)),
             ("success probability", self.success_probability, ""),
@@ -84,7 +71,7 @@ class Evaluation:
         if self.paid_value is not None:
             rows.append(("return as step pays", self.paid_value, _optimum(self.paid_optimum)))
         lines += [
-            f"  {name:<20} {_number(value):>12}  {note}".rstrip() for name, value, note in rows if value is not None
+            f"  {name:<20} {number(value):>12}  {note}".rstrip() for name, value, note in rows if value is not None
         ]
         if self.aliased_states:
             lines.append(f"  {self.aliased_states} states share their observation with another")
@@ -98,21 +85,44 @@ class Evaluation:
         return f"as step pays: undiscounted, by the clock; all else is of {self.reward_model} rewards"
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """`value` as JSON has it: infinities and nan become the strings "inf", "-inf" and "nan"."""
+    if isinstance(value, Criterion):
+        return {"gamma": value.gamma, "horizon": value.horizon, "kind": value.kind}
     if isinstance(value, np.ndarray):
-        return [_plain(item) for item in value.tolist()]
+        return [plain(item) for item in value.tolist()]
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {name: plain(item) for name, item in value.items()}
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     return value
 
 
-def _number(value: float) -> str:
+def write_json(path: str | Path, data: dict[str, Any]) -> Path:
+    """Write `data` to `path`; the file appears whole or not at all. ArgumentError where it can't be written."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(json.dumps(data, indent=1, allow_nan=False) + "\n")
+        os.replace(temporary, path)
+    except OSError as error:
+        raise ArgumentError(
+            f"{path} can't be written: {error.strerror}; name a file in a folder that exists"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def number(value: float) -> str:
+    """A figure in a table: at most 12 characters wide."""
     return f"{value:.6g}" if abs(value) >= 1e-6 or value == 0 else f"{value:.2e}"
 
 
-def _interval(interval: tuple[float, float] | None) -> str:
+def interval_words(interval: tuple[float, float] | None) -> str:
+    """What stands beside a figure about its interval."""
     return "" if interval is None else f"95% in [{interval[0]:.5g}, {interval[1]:.5g}]"
 
 
@@ -127,4 +137,4 @@ def _share(share: float | None) -> str:
 
 
 def _optimum(optimum: float | None) -> str:
-    return "" if optimum is None else f"optimum {_number(optimum)}"
+    return "" if optimum is None else f"optimum {number(optimum)}"
