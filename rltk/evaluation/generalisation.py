@@ -16,7 +16,7 @@ import numpy as np
 
 from rltk.errors import ArgumentError, ModelError, RltkError, SizeError
 from rltk.evaluation.exact import comparison
-from rltk.evaluation.grading import Subject, asked_criterion, grade, reward_model_of, subject_of
+from rltk.evaluation.grading import Subject, asked_criterion, grade, subject_of
 from rltk.evaluation.levels import (
     Levels,
     begin_level,
@@ -27,6 +27,7 @@ from rltk.evaluation.levels import (
     own_copy,
 )
 from rltk.evaluation.levels_result import FIGURES, LevelsEvaluation
+from rltk.evaluation.paid import reward_model_of
 from rltk.evaluation.result import Evaluation
 from rltk.evaluation.sampled import Begun, sampled_figures
 from rltk.evaluation.statistics import Estimate, Strata, bootstrap_interval

@@ -10,7 +10,7 @@ from rltk.agents.planning import FiniteHorizonSolution, SoftSolution, Solution
 from rltk.errors import ArgumentError, CriterionError, ModelError, SizeError
 from rltk.evaluation.clocked import chains_by_the_clock, clocked_figures
 from rltk.evaluation.exact import comparison, exact_figures
-from rltk.evaluation.paid import paid_by_the_clock
+from rltk.evaluation.paid import paid_by_the_clock, reward_model_of
 from rltk.evaluation.policies import criterion_of, policy_of
 from rltk.evaluation.result import Evaluation
 from rltk.evaluation.sampled import Begun, sampled_figures
@@ -121,11 +121,6 @@ def grade(
     figures, remark = sample(asked)
     reason = f"{reason}; {remark}" if remark else reason
     return Evaluation(exact=False, reason=reason, **figures, **subject.facts)
-
-
-def reward_model_of(env: Any) -> str:
-    """ "exact" where the MDP's rewards are what step pays, "declared" where they are not."""
-    return getattr(env.unwrapped, "metadata", {}).get("reward_model", "exact")
 
 
 def asked_criterion(agent: Any, env: Any, asked: Criterion | float | None) -> Criterion:

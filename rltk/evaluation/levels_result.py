@@ -103,7 +103,7 @@ class LevelsEvaluation:
             if cells.strip():
                 lines.append(f"  {name:<20}{cells}".rstrip())
         if self.gaps:
-            lines.append("  generalisation gap: what is unseen, less the rest")
+            lines.append("  generalisation gap, unseen less levels:")
         lines += [_gap_line(figure, gap) for figure, gap in self.gaps.items()]
         return "\n".join(lines)
 

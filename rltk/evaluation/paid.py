@@ -14,7 +14,7 @@ Source: Puterman (1994), sections 4.2 and 4.5.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -99,21 +99,30 @@ class Paid:
         return self.mdp.over_start(value[:-1])
 
 
+def reward_model_of(env: Any) -> str:
+    """The word for the rewards of the MDP of `env`: "exact" where they are what step pays, else "declared"."""
+    return getattr(env.unwrapped, "metadata", {}).get("reward_model", "exact")
+
+
+def success_reward_of(env: Any) -> Callable[[int], float] | None:
+    """What success on a step pays, where that is not what the MDP declares, and where `env` says so."""
+    success_reward = getattr(env.unwrapped, "success_reward", None)
+    return success_reward if reward_model_of(env) != "exact" and callable(success_reward) else None
+
+
 def paid_by_the_clock(env: Any, mdp: MDP, time_limit: int | None) -> Paid | None:
     """How `env` pays within its own limit or `time_limit`; None where its MDP's rewards are what it pays, where it does
     not say what success pays (`success_reward`, `max_steps`), has no limit, or where it is too much work.
     """
-    inner = env.unwrapped
-    if getattr(inner, "metadata", {}).get("reward_model", "exact") == "exact":
-        return None
-    limits = [limit for limit in (time_limit, getattr(inner, "max_steps", None)) if limit is not None]
+    success_reward = success_reward_of(env)
+    limits = [limit for limit in (time_limit, getattr(env.unwrapped, "max_steps", None)) if limit is not None]
     steps = min(limits, default=math.inf)
-    if not callable(getattr(inner, "success_reward", None)) or steps * (mdp.form.n_outcomes + 1.0) > LIMITED_WORK:
+    if success_reward is None or steps * (mdp.form.n_outcomes + 1.0) > LIMITED_WORK:
         return None
     success = mdp.success
     if success is None or (success & ~mdp.terminated).any():  # an episode that succeeds and goes on has no such state
         return None
-    pays = np.array([inner.success_reward(t) for t in range(1, int(steps) + 1)], dtype=np.float64)
+    pays = np.array([success_reward(t) for t in range(1, int(steps) + 1)], dtype=np.float64)
     return Paid(mdp, _with_success_as_a_state(mdp.rows, success), pays)
 
 

@@ -13,6 +13,7 @@ import gymnasium as gym
 import numpy as np
 
 from rltk.errors import ArgumentError
+from rltk.evaluation.paid import success_reward_of
 from rltk.mdp import Criterion
 
 _RESAMPLES = 5_000
@@ -48,7 +49,7 @@ def sampled_figures(
     """
     if isinstance(env, gym.vector.VectorEnv):
         raise ArgumentError("sampling takes a single environment; make it with gym.make")
-    success_reward = _clock_of(env)
+    success_reward = success_reward_of(env)
     results = [_episode(agent, env, begin(i), criterion, deterministic, success_reward) for i in range(episodes)]
     returns, paid, lengths, succeeded, cut = (np.array(column) for column in zip(*results, strict=True))
     figures: dict[str, Any] = {
@@ -65,15 +66,6 @@ def sampled_figures(
         if criterion.horizon is None:
             figures["paid_value"] = float(paid.mean())
     return figures, f"{int(cut.sum())} of {episodes} episodes cut short" if cut.any() else ""
-
-
-def _clock_of(env: Any) -> Callable[[int], float] | None:
-    """What success on a step pays, where that is not what the MDP declares."""
-    inner = env.unwrapped
-    if getattr(inner, "metadata", {}).get("reward_model", "exact") == "exact":
-        return None
-    success_reward = getattr(inner, "success_reward", None)
-    return success_reward if callable(success_reward) else None
 
 
 def _episode(
