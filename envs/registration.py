@@ -7,7 +7,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from rltk.envs.minigrid.ids import FAMILIES
+from rltk.envs.minigrid.ids import FAMILIES, OWN_FAMILIES
 
 _GRIDWORLD = "rltk.envs.gridworld:GridWorldEnv", "rltk.envs.gridworld:GridWorldVectorEnv"
 _MAZE = "rltk.envs.gridworld:MazeEnv", "rltk.envs.gridworld:MazeVectorEnv"
@@ -61,7 +61,7 @@ IDS: dict[str, tuple[tuple[str, str], int | None, dict[str, Any]]] = {
 # MiniGrid's environments truncate by themselves, after their `max_steps`.
 IDS |= {
     f"rltk/{name}": (_MINIGRID, None, {"family": family, **options})
-    for family, (_, ids) in FAMILIES.items()
+    for family, (_, ids) in (FAMILIES | OWN_FAMILIES).items()
     for name, options in ids.items()
 }
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from rltk.envs.gridworld.map import GridMap
 from rltk.envs.gridworld.parse import parse_map
+from rltk.envs.map_text import decoded
 from rltk.errors import ArgumentError, MapError, UnknownNameError
 
 MAPS = Path(__file__).parent / "maps"
@@ -37,10 +38,5 @@ def load_map(source: MapSource) -> GridMap:
         ) from None
     except OSError as error:
         raise MapError(f"{path}: can't be read as a map ({error.strerror or error})") from None
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        column = error.start - content.rfind(b"\n", 0, error.start)
-        raise MapError(f"{path}, line {line}, column {column}: not UTF-8 ({error.reason}); save it as UTF-8") from None
+    text = decoded(content, str(path))
     return parse_map(text, str(path) if path.parent != MAPS else path.name)

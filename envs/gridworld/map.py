@@ -5,7 +5,6 @@ pays its symbol's `enter.reward`, and an action taken on a cell its `leave.rewar
 `enter.to` or `leave.to` does not enter that cell, and one that stays where it is enters nothing.
 """
 
-import json
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rltk.drawing.scene import Cell, Direction
+from rltk.envs.map_text import quoted
 from rltk.errors import ArgumentError
 
 DIRECTIONS: dict[str, Direction] = {
@@ -159,8 +159,7 @@ def to_toml(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        # JSON's strings are TOML's but for DEL, which TOML wants escaped.
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        return quoted(value)
     if isinstance(value, tuple):
         return "[" + ", ".join(to_toml(entry) for entry in value) + "]"
     if isinstance(value, Effect):

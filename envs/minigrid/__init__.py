@@ -1,5 +1,7 @@
 """MiniGrid's levels, seed for seed, in compiled batches: `MiniGridEnv` and `MiniGridVectorEnv`.
 
+Levels of your own are a `Layout` each, or a family of them: `level_family` in plain Python, `Family` compiled.
+
 The names are loaded when they are first used: registering the ids reads only `ids.py`.
 """
 
@@ -7,12 +9,42 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rltk.envs.minigrid.builder import Builder, Random
     from rltk.envs.minigrid.env import MiniGridEnv
+    from rltk.envs.minigrid.family import Family, Plan, register
+    from rltk.envs.minigrid.layout import Layout
+    from rltk.envs.minigrid.missions import Missions
+    from rltk.envs.minigrid.python_family import level_family
+    from rltk.envs.minigrid.room_builder import Rooms
     from rltk.envs.minigrid.vector_env import MiniGridVectorEnv
 
-_HOMES = {"MiniGridEnv": "rltk.envs.minigrid.env", "MiniGridVectorEnv": "rltk.envs.minigrid.vector_env"}
+_HOMES = {
+    "Builder": "rltk.envs.minigrid.builder",
+    "Family": "rltk.envs.minigrid.family",
+    "Layout": "rltk.envs.minigrid.layout",
+    "MiniGridEnv": "rltk.envs.minigrid.env",
+    "MiniGridVectorEnv": "rltk.envs.minigrid.vector_env",
+    "Missions": "rltk.envs.minigrid.missions",
+    "Plan": "rltk.envs.minigrid.family",
+    "Random": "rltk.envs.minigrid.builder",
+    "Rooms": "rltk.envs.minigrid.room_builder",
+    "level_family": "rltk.envs.minigrid.python_family",
+    "register": "rltk.envs.minigrid.family",
+}
 
-__all__ = ["MiniGridEnv", "MiniGridVectorEnv"]
+__all__ = [
+    "Builder",
+    "Family",
+    "Layout",
+    "MiniGridEnv",
+    "MiniGridVectorEnv",
+    "Missions",
+    "Plan",
+    "Random",
+    "Rooms",
+    "level_family",
+    "register",
+]
 
 
 def __getattr__(name: str) -> Any:

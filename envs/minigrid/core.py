@@ -16,6 +16,7 @@ from rltk.envs.minigrid.level import (
     DIRECTION,
     FAULTS,
     FINE,
+    FOREVER,
     MAX_STEPS,
     MISSION,
     OTHER_X,
@@ -160,7 +161,7 @@ class Core:
         for register in (Y, TARGET_Y, OTHER_Y):
             check_range("body", body[:, register], 0, height)
         check_range("body", body[:, DIRECTION], 0, 4)
-        check_range("body", body[:, STEPS], 0, None)
+        check_range("body", body[:, STEPS], 0, FOREVER)
         check_range("body", body[:, MAX_STEPS], 1, None)
         check_range("body", body[:, MISSION], 0, len(self.setting.plan.missions))
         check_range("body", body[:, CARRYING], 0, N_CODES)

@@ -1,5 +1,6 @@
 """One MiniGrid environment: the batched core with one slot, and the attributes that MiniGrid's users touch."""
 
+import math
 from operator import index
 from typing import Any
 
@@ -11,11 +12,12 @@ from numpy.typing import NDArray
 from rltk.envs.minigrid.board import AHEAD_X, AHEAD_Y
 from rltk.envs.minigrid.core import Core
 from rltk.envs.minigrid.engine import NEXT_STEP
-from rltk.envs.minigrid.family import configure
+from rltk.envs.minigrid.family import Family, check_limit, configure, limit_of, reward_model
 from rltk.envs.minigrid.level import CARRYING, DIRECTION, LIMIT, MAX_STEPS, RULE, STEPS, Level, X, Y, copied
 from rltk.envs.minigrid.model import LevelModel, same_level
 from rltk.envs.minigrid.observing import Observer
 from rltk.envs.minigrid.obstacles import ObstacleModel
+from rltk.envs.minigrid.playing import core_for, misfit_of
 from rltk.envs.minigrid.rules import OBSTACLES_RULE
 from rltk.envs.minigrid.still import StillModel, shortest_plan
 from rltk.envs.minigrid.things import Actions, GridView, Thing, code_of_thing, thing_of
@@ -35,19 +37,21 @@ METADATA: dict[str, Any] = {
 class MiniGridEnv(gym.Env[Any, int]):
     """A level of `family`, seed for seed that of minigrid 3.2.0, with the family's own options by keyword.
 
-    Of every family: max_steps, see_through_walls (where the family leaves it open), agent_view_size (odd), and for
-    pictures render_mode, screen_size, highlight, tile_size, agent_pov. What is observed: observation, form, mission,
-    and observation_tile_size, pixels a cell of the modes "rgb" and "egocentric_rgb" (`observing.py`).
+    family: a name, or a `Family` of your own. Of every family: max_steps, see_through_walls (where the family leaves it
+    open), agent_view_size (odd), and for pictures render_mode, screen_size, highlight, tile_size, agent_pov. What is
+    observed: observation, form, mission, and observation_tile_size, pixels a cell of the modes "rgb" and
+    "egocentric_rgb" (`observing.py`).
 
-    An episode is truncated after max_steps by the environment itself. As in minigrid, stepping on after an end goes on
-    in the same level. Raises ArgumentError, SizeError or UnknownNameError for options that can't be used.
+    An episode is truncated after max_steps by the environment itself; with `math.inf` never, and then success pays
+    exactly 1. As in minigrid, stepping on after an end goes on in the same level. Raises ArgumentError, SizeError or
+    UnknownNameError for options that can't be used.
     """
 
     metadata = METADATA
 
     def __init__(
         self,
-        family: str,
+        family: str | Family,
         *,
         observation: str = "egocentric",
         form: str = "dict",
@@ -55,13 +59,14 @@ class MiniGridEnv(gym.Env[Any, int]):
         observation_tile_size: int = 8,
         **options: Any,
     ) -> None:
-        self._setting = configure(family, **options)
-        self._core = Core(self._setting, 1)
-        self._observer = Observer(
-            self._setting, observation=observation, form=form, mission=mission, tile_size=observation_tile_size
-        )
-        self._body = self._core.levels.body[0]
-        self.grid = GridView(self._core.levels, 0)
+        self._shown: dict[str, Any] = {
+            "observation": observation,
+            "form": form,
+            "mission": mission,
+            "tile_size": observation_tile_size,
+        }
+        self._home = Core(configure(family, **options), 1)  # of the family's own levels
+        self._play(self._home)
         self.observation_space = self._observer.space
         self.action_space = spaces.Discrete(self._setting.plan.n_actions)  # type: ignore[assignment]
         self.actions = Actions
@@ -77,18 +82,44 @@ class MiniGridEnv(gym.Env[Any, int]):
     # Gymnasium's interface
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """A new level. `seed` begins the random stream anew; `options` are not used."""
+        """A new level. `seed` begins the random stream anew.
+
+        options: `{"layout": ...}`, a `Layout`, its text or the path of a file, is played for this episode in place of a
+        level of the family; its board may have another size where the observation does not show it.
+        """
+        core = core_for((options or {}).get("layout"), self._home, self._observer.mission)
         super().reset(seed=seed)
-        self._core.streams[0] = stream_of(self.np_random)
+        if core is not self._core:
+            self._play(core)
+        self._started = False  # until there is a level
+        core.streams[0] = stream_of(self.np_random)
         try:
-            self._core.generate(self._core.everyone)
+            core.generate(core.everyone)
         finally:
-            restore_stream(self.np_random, self._core.streams[0])
+            restore_stream(self.np_random, core.streams[0])
         self._started = True
         self._begin_level()
+        observation = self.gen_obs()
+        misfit = None if core.cells.shape == self._home.cells.shape else misfit_of(observation, self.observation_space)
+        if misfit is not None:
+            self._play(self._home)
+            self._started = False
+            raise misfit
         if self.render_mode == "human":
             self.render()
-        return self.gen_obs(), self._info()
+        return observation, self._info()
+
+    def _play(self, core: Core) -> None:
+        """Let `core` be what this environment is about."""
+        self._core, self._setting = core, core.setting
+        self._observer = Observer(core.setting, **self._shown)
+        self._body = core.levels.body[0]
+        self.grid = GridView(core.levels, 0)
+        self._say_how_it_pays(int(core.levels.board[LIMIT]))
+
+    def _say_how_it_pays(self, limit: int) -> None:
+        """In `metadata`: without a limit (the register), `step` pays exactly what the model declares."""
+        self.metadata = {**METADATA, "reward_model": reward_model(limit)}
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Take `action`, a number or a member of `actions`. ArgumentError where there is no such action."""
@@ -193,13 +224,15 @@ class MiniGridEnv(gym.Env[Any, int]):
         self._body[CARRYING] = 0 if new is None else new.code
 
     @property
-    def max_steps(self) -> int:
-        """After so many steps the episode is truncated."""
-        return int(self._body[MAX_STEPS] if self._started else self._core.levels.board[LIMIT])
+    def max_steps(self) -> float:
+        """After so many steps the episode is truncated: an int, or `math.inf`."""
+        return limit_of(self._body[MAX_STEPS] if self._started else self._core.levels.board[LIMIT])
 
     @max_steps.setter
-    def max_steps(self, limit: int) -> None:
-        self._body[MAX_STEPS] = self._core.levels.board[LIMIT] = check_integer("max_steps", limit, 1)
+    def max_steps(self, limit: float) -> None:
+        register = check_limit("max_steps", limit)
+        self._body[MAX_STEPS] = self._core.levels.board[LIMIT] = register
+        self._say_how_it_pays(register)
 
     @property
     def step_count(self) -> int:
@@ -207,7 +240,7 @@ class MiniGridEnv(gym.Env[Any, int]):
         return int(self._body[STEPS])
 
     @property
-    def steps_remaining(self) -> int:
+    def steps_remaining(self) -> float:
         """Steps until truncation."""
         return self.max_steps - self.step_count
 
@@ -274,7 +307,7 @@ class MiniGridEnv(gym.Env[Any, int]):
         if not self._goes_on() or (self.step_count == 0 and self._model is None):  # a person may have changed the board
             self._begin_level()
         if self._model is None:
-            model_of = ObstacleModel if self._first.board[RULE] == OBSTACLES_RULE else StillModel
+            model_of = ObstacleModel if self.moves_by_itself else StillModel
             self._model = model_of(self._first, int(self.action_space.n))  # type: ignore[attr-defined]
         return self._model
 
@@ -292,6 +325,11 @@ class MiniGridEnv(gym.Env[Any, int]):
         """
         return self.model().alias_classes(self._observer)
 
+    @property
+    def moves_by_itself(self) -> bool:
+        """Whether anything but the agent moves, so that no plan is sure."""
+        return bool(self._core.levels.board[RULE] == OBSTACLES_RULE)
+
     def shortest_plan(self) -> NDArray[np.int8] | None:
         """(L,) the actions of a shortest way to success from here; None where there is none.
 
@@ -306,9 +344,9 @@ class MiniGridEnv(gym.Env[Any, int]):
         return 1.0 - 0.9 * (steps / self.max_steps) if steps <= self.max_steps else 0.0
 
     @property
-    def max_episode_steps(self) -> int:
-        """`max_steps`, by the name that wrappers and batches have for it."""
-        return self.max_steps
+    def max_episode_steps(self) -> int | None:
+        """`max_steps`, by the name that wrappers and batches have for it; None where there is no limit."""
+        return None if self.max_steps == math.inf else int(self.max_steps)
 
     def _begin_level(self) -> None:
         self._first, self._model = copied(self._core.level(0)), None
@@ -343,6 +381,7 @@ class MiniGridEnv(gym.Env[Any, int]):
             state = {name: np.asarray(array)[None] for name, array in state.items()}
         found = self._core.checked(state, {})
         self._core.set_state(found)
+        self._say_how_it_pays(int(self._body[MAX_STEPS]))
         self._started = True
         if not self._goes_on():
             self._begin_level()

@@ -7,22 +7,26 @@ A family is one file of `levels/` with
 - `plan(...)`: a function whose keyword arguments are the family's own options; it checks them and returns a `Plan`;
 - `FAMILY = Family(name, generate, plan)`.
 
-and one entry in `ids.py`. Nothing else: environments, batches and the tests against MiniGrid read these.
+and one entry in `ids.py`. Nothing else: environments, batches and the tests against MiniGrid read these. A family of
+your own needs no entry: environments take the object itself, `family=FAMILY`. One that is built in plain Python is a
+`PythonFamily` (`python_family.py`).
 """
 
 import inspect
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 
 from rltk.envs.minigrid.actions import N_ACTIONS
 from rltk.envs.minigrid.engine import generate_some
-from rltk.envs.minigrid.ids import FAMILIES
-from rltk.envs.minigrid.level import Levels, make_levels
+from rltk.envs.minigrid.ids import FAMILIES, OWN_FAMILIES
+from rltk.envs.minigrid.level import FOREVER, Levels, make_levels
 from rltk.envs.minigrid.missions import Missions
 from rltk.envs.minigrid.rooms import rooms_memory
 from rltk.envs.minigrid.rules import GOAL_RULE
@@ -37,15 +41,16 @@ MOST_CELLS = 1_000_000  # of one board
 class Plan:
     """What a family's options come to.
 
-    width, height: cells of the board. max_steps: an episode's, where the caller gives none. options: the generator's
-    numbers. see_through_walls: None leaves it to the caller. rule: one of `rules.py`. memory: words that the generator
-    or the rule needs (`Level.memory`), each to hold -1 or the index of a cell or less. n_actions: those of the action
-    space; a step takes all seven, and the rule says what the others do. draws_in_step: things move.
+    width, height: cells of the board. max_steps: an episode's, where the caller gives none; `math.inf` for no limit.
+    options: the generator's numbers. see_through_walls: None leaves it to the caller. rule: one of `rules.py`. memory:
+    words that the generator or the rule needs (`Level.memory`), each to hold -1 or the index of a cell or less.
+    n_actions: those of the action space; a step takes all seven, and the rule says what the others do. draws_in_step:
+    things move.
     """
 
     width: int
     height: int
-    max_steps: int
+    max_steps: float
     missions: Missions
     options: tuple[int, ...] = ()
     see_through_walls: bool | None = None
@@ -85,6 +90,20 @@ class Family:
         """The family's own keyword options and their defaults; `inspect.Parameter.empty` where one must be given."""
         return {name: parameter.default for name, parameter in inspect.signature(self.plan).parameters.items()}
 
+    def filler(self, arguments: dict[str, Any]) -> Callable[..., tuple[int, int]]:
+        """What makes new levels, as `engine.generate_some` says. arguments: the options as they were given, of which a
+        kernel reads the numbers of its plan instead."""
+        return _filler(self)
+
+    def __reduce__(self) -> Any:
+        return _family_of_names, (
+            self.name,
+            *(name_of(function, function, self.name) for function in (self.generate, self.plan)),
+        )
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Family":
+        return self  # nothing in it changes
+
 
 @dataclass(frozen=True)
 class View:
@@ -110,7 +129,8 @@ class Setting:
     arguments: dict[str, Any] = field(compare=False)
 
     def __reduce__(self) -> Any:
-        return _configured, (self.family.name, self.arguments)
+        known = self.family.name in (FAMILIES | OWN_FAMILIES) and family_of(self.family.name) is self.family
+        return _configured, (self.family.name if known else self.family, self.arguments)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Setting":
         return self  # nothing in it changes
@@ -129,8 +149,8 @@ class Setting:
         )
 
     def generator(self) -> Any:
-        """The family's compiled `generate_some`."""
-        return _generator(self.family)
+        """The family's `generate_some`."""
+        return self.family.filler(self.arguments)
 
     def generator_options(self) -> np.ndarray:
         """(n,) int64, the generator's numbers."""
@@ -139,21 +159,46 @@ class Setting:
 
 def family_of(name: str) -> Family:
     """The family called `name`. UnknownNameError lists those there are."""
-    if name not in FAMILIES:
-        raise UnknownNameError(f"no family of levels is called {name!r}; there are {', '.join(FAMILIES)}")
-    return import_module(f"rltk.envs.minigrid.levels.{FAMILIES[name][0]}").FAMILY
+    known = FAMILIES | OWN_FAMILIES
+    if name not in known:
+        raise UnknownNameError(f"no family of levels is called {name!r}; there are {', '.join(known)}")
+    return import_module(f"rltk.envs.minigrid.levels.{known[name][0]}").FAMILY
 
 
 @cache
-def _generator(family: Family) -> Any:
+def _filler(family: Family) -> Any:
     return generate_some(family.generate)
 
 
+def name_of(function: Any, thing: Any, family: str) -> tuple[str, str]:
+    """(module, name) by which another process finds `thing`, which has the name of `function`; ArgumentError where it
+    is not found so."""
+    plain = getattr(function, "py_func", function)  # of a kernel
+    module, name = plain.__module__, plain.__qualname__
+    if getattr(import_module(module), name, None) is not thing:
+        raise ArgumentError(
+            f"the family {family!r} can't be sent to another process, where {module}.{name} would not be found; "
+            "define its functions by their names at the top level of a module"
+        )
+    return module, name
+
+
+def named(module: str, name: str) -> Any:
+    """What `name_of` named."""
+    return getattr(import_module(module), name)
+
+
+def _family_of_names(name: str, *names: tuple[str, str]) -> Family:
+    generate, plan = (named(*function) for function in names)
+    return Family(name, generate, plan)
+
+
 def configure(
-    family: str, *, max_steps: int | None = None, see_through_walls: bool | None = None, **options: Any
+    family: str | Family, *, max_steps: float | None = None, see_through_walls: bool | None = None, **options: Any
 ) -> Setting:
     """The setting of `family` under these options: its own, and those of every family. ArgumentError for bad ones."""
-    kind = family_of(family)
+    kind = family if isinstance(family, Family) else family_of(family)
+    family = kind.name
     arguments = {"max_steps": max_steps, "see_through_walls": see_through_walls, **options}
     shared = {name: options.pop(name) for name in list(options) if name in View.__dataclass_fields__}
     own = kind.options
@@ -174,13 +219,28 @@ def configure(
         family=kind,
         plan=plan,
         view=_checked_view(View(**shared)),
-        max_steps=plan.max_steps if max_steps is None else check_integer("max_steps", max_steps, 1),
+        max_steps=check_limit("max_steps", plan.max_steps if max_steps is None else max_steps),
         sees_through=check_flag("see_through_walls", see_through_walls or False) if fixed is None else fixed,
         arguments=arguments,
     )
 
 
-def _configured(family: str, arguments: dict[str, Any]) -> Setting:
+def register(name: str, family: str | Family, **options: Any) -> None:
+    """Let `gym.make(name)` and `gym.make_vec(name)` make environments of `family` with these options.
+
+    Raises ArgumentError, before anything is registered, for options that can't be used.
+    """
+    configure(family, **{key: value for key, value in options.items() if key != "mission"})
+    home = "rltk.envs.minigrid"
+    gym.register(
+        id=name,
+        entry_point=f"{home}:MiniGridEnv",
+        vector_entry_point=f"{home}:MiniGridVectorEnv",
+        kwargs={"family": family, **options},
+    )
+
+
+def _configured(family: str | Family, arguments: dict[str, Any]) -> Setting:
     return configure(family, **arguments)
 
 
@@ -198,6 +258,25 @@ def _checked_view(view: View) -> View:
 
 
 # Checks for plans: each gives the value back, or an ArgumentError that names it.
+
+
+def check_limit(name: str, value: Any) -> int:
+    """The register MAX_STEPS of a time limit, `FOREVER` for an infinite one."""
+    if isinstance(value, float | np.floating) and value == math.inf:
+        return FOREVER
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer) or not 1 <= value < FOREVER:
+        raise ArgumentError(f"{name}: a number of steps from 1 to {FOREVER - 1}, or math.inf; found {value!r}")
+    return int(value)
+
+
+def limit_of(register: Any) -> float:
+    """The time limit that the register MAX_STEPS says: an int, or `math.inf`."""
+    return math.inf if register == FOREVER else int(register)
+
+
+def reward_model(register: int) -> str:
+    """What `metadata` says under this time limit: without one, `step` pays what the model declares."""
+    return "exact" if register == FOREVER else "declared"
 
 
 def check_flag(name: str, value: Any) -> bool:

@@ -1,5 +1,7 @@
 """Which ids there are: per family its file in `levels/`, and MiniGrid's ids with their options. Only names and numbers.
 
+`FAMILIES` are MiniGrid's; `OWN_FAMILIES`, in the same form, are those that MiniGrid does not have.
+
 Source: minigrid 3.2.0, __init__.py (`register_minigrid_envs`).
 """
 
@@ -217,4 +219,8 @@ FAMILIES: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
     ),
     "Unlock": ("unlock", {"MiniGrid-Unlock-v0": {}}),
     "UnlockPickup": ("unlockpickup", {"MiniGrid-UnlockPickup-v0": {}}),
+}
+
+OWN_FAMILIES: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
+    "Layout": ("layout", {"MiniGrid-v0": {}}),
 }

@@ -26,6 +26,7 @@ from rltk.mdp import jit
 # Registers of `body`. A family's rule (`rules.py`) says what target and other mean to it.
 X, Y, DIRECTION, CARRYING, STEPS, MAX_STEPS, MISSION, TARGET, TARGET_X, TARGET_Y, OTHER, OTHER_X, OTHER_Y = range(13)
 BODY = 16  # a cache line
+FOREVER = 2**31 - 1  # MAX_STEPS where no time limit is set; the steps themselves are counted up to one less
 
 # Entries of `board`. ORIGIN is the index of the cell (0, 0) in `grid`; LIMIT is MAX_STEPS of a new level.
 WIDTH, HEIGHT, STRIDE, ORIGIN, VIEW, SEES_THROUGH, RULE, LIMIT = range(8)

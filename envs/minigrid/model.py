@@ -75,7 +75,7 @@ class LevelModel(ABC):
         start[0] = 1.0
         ended, success = outcome != NOTHING, outcome == SUCCESS
         form = Rows(self.n_states, self.n_actions, row_start, next_state, probability, reward, ended, success)
-        return MDP(form, start, state_labels=self.describe, action_labels=lambda a: ACTIONS[a])
+        return MDP(form, start, state_labels=self.describe, action_labels=ACTIONS.__getitem__)
 
     # What is seen
 

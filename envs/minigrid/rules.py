@@ -18,7 +18,7 @@ may have one of the rules below besides; they read the registers TARGET and OTHE
 Under STAND_RULE to pick up is to toggle. Under OBSTACLES_RULE the obstacles move before the agent, whose way counts as
 blocked if it was before they moved; all actions but the first three are to turn left.
 
-Success pays 1 - 0.9 * (step / max_steps), where `step` counts this one.
+Success pays 1 - 0.9 * (step / max_steps), where `step` counts this one: 1 where there is no limit.
 
 Source: minigrid 3.2.0, minigrid_env.py (`_reward`) and the `step` of each family.
 """
@@ -43,6 +43,7 @@ from rltk.envs.minigrid.cells import EMPTY, FLAGS, IS_DOOR, IS_GOAL, WALKABLE
 from rltk.envs.minigrid.level import (
     CARRYING,
     DIRECTION,
+    FOREVER,
     MAX_STEPS,
     OTHER_X,
     OTHER_Y,
@@ -92,7 +93,8 @@ def advance(level, stream, action):
 
     It is inlined, as `act` is: to hand over a level's arrays takes longer than a step.
     """
-    level.body[STEPS] += 1
+    if level.body[STEPS] < FOREVER - 1:  # the register must not overflow where no limit ends the episode
+        level.body[STEPS] += 1
     rule = level.board[RULE]
     if rule == GOAL_RULE:
         outcome, _ = act(level, action)
@@ -229,6 +231,8 @@ def go_among_obstacles(level, action, blocked):
 def reward_of(level, outcome):
     """What a step with this outcome pays."""
     if outcome == SUCCESS:
+        if level.body[MAX_STEPS] == FOREVER:
+            return 1.0
         return 1.0 - 0.9 * (np.float64(level.body[STEPS]) / np.float64(level.body[MAX_STEPS]))
     return -1.0 if outcome == PENALTY else 0.0
 

@@ -28,7 +28,7 @@ from rltk.envs.batching import (
 from rltk.envs.minigrid import engine
 from rltk.envs.minigrid.core import Core
 from rltk.envs.minigrid.env import METADATA
-from rltk.envs.minigrid.family import configure
+from rltk.envs.minigrid.family import Family, configure, reward_model
 from rltk.envs.minigrid.observing import Observer
 from rltk.envs.minigrid.things import GridView
 from rltk.errors import ArgumentError
@@ -53,7 +53,7 @@ class MiniGridVectorEnv(VectorEnv[Any, Any, Any]):
         self,
         num_envs: int = 1,
         *,
-        family: str,
+        family: str | Family,
         observation: str = "egocentric",
         form: str = "dict",
         mission: str = "text",
@@ -67,7 +67,12 @@ class MiniGridVectorEnv(VectorEnv[Any, Any, Any]):
             raise ArgumentError(f"render_mode of a batch is None or 'rgb_array'; found {options['render_mode']!r}")
         self.num_envs = checked_count(num_envs)
         self.autoreset_mode = checked_mode(autoreset_mode)
-        self.metadata = {**METADATA, "render_modes": ["rgb_array"], "autoreset_mode": self.autoreset_mode}
+        self.metadata = {
+            **METADATA,
+            "render_modes": ["rgb_array"],
+            "reward_model": reward_model(self._setting.max_steps),
+            "autoreset_mode": self.autoreset_mode,
+        }
         self.render_mode = self._setting.view.render_mode
         self.copy = copy
         self._core = Core(self._setting, self.num_envs)
@@ -97,6 +102,8 @@ class MiniGridVectorEnv(VectorEnv[Any, Any, Any]):
 
         seed: an int, from which environment i takes seed + i, or a list of one int or None each.
         """
+        if options and "layout" in options:
+            raise ArgumentError("options['layout'] is for single environments; a batch is made with layout=...")
         mask = checked_mask(options, self.num_envs)
         if not mask.all() and not self._started:
             raise ArgumentError("the first reset is of all environments: call reset() without a reset_mask")
@@ -128,7 +135,9 @@ class MiniGridVectorEnv(VectorEnv[Any, Any, Any]):
         return self._observe(), self._rewards, self._flags[0], self._flags[1], infos
 
     def _generate(self, which: NDArray[np.int64]) -> None:
+        self._started = False  # where there is no level, all must be reset
         self._core.generate(which)
+        self._started = True
         self._remember_texts()
 
     def _remember_texts(self) -> None:

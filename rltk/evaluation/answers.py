@@ -18,6 +18,7 @@ import numpy as np
 from rltk.agents.planning import solve
 from rltk.errors import ArgumentError, ModelError, RltkError
 from rltk.evaluation.levels import Levels, begin_level, checked_levels, knows_plans, name_of, optimum_by_plan, own_copy
+from rltk.evaluation.paid import paid_by_the_clock
 from rltk.mdp import Criterion
 from rltk.mdp.threads import available_cores, checked_threads
 from rltk.runs import ProgressBar
@@ -105,7 +106,9 @@ def _answer(env: Any, levels: Levels, i: int, criterion: Criterion) -> tuple[flo
             return optimum_by_plan(env, criterion)
         if not callable(getattr(env, "mdp", None)):
             raise ModelError(f"{type(env).__name__} offers neither shortest_plan() nor mdp()")
-        solution = solve(env.mdp(), criterion=criterion)
+        mdp = env.mdp()
+        solution = solve(mdp, criterion=criterion)
+        paid = paid_by_the_clock(env, mdp, None)
     except RltkError as error:
         raise type(error)(f"{name_of(levels, i)}: {error}") from None
-    return solution.start_value, np.nan, None
+    return solution.start_value, np.nan if paid is None else paid.optimum(), None

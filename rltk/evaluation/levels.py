@@ -73,6 +73,8 @@ def own_copy(env: Any) -> Any:
 def knows_plans(env: Any) -> bool:
     """Whether `env` searches its level for a shortest way to success, and says what that pays."""
     inner = env.unwrapped
+    if getattr(inner, "moves_by_itself", False):
+        return False  # where chance decides, no plan is sure
     return all(callable(getattr(inner, name, None)) for name in ("shortest_plan", "success_reward"))
 
 

@@ -34,7 +34,6 @@ def bench_minigrid(rounds: int) -> list[Row]:
     if find_spec("minigrid") is None:
         raise ModelError("the peer, minigrid, is not installed: pip install -c constraints.txt -e '.[dev]'")
     import minigrid  # noqa: F401  # it registers its ids
-
     from minigrid.wrappers import RGBImgPartialObsWrapper
 
     rows = [
@@ -145,7 +144,7 @@ def _batch_rate(envs: Any, steps: int = _STEPS) -> float:
     begin = time.process_time()
     for k in range(steps):
         _, _, terminated, truncated, _ = envs.step(actions[k % 64])
-        ends += np.count_nonzero(terminated | truncated)
+        ends += int(np.count_nonzero(terminated | truncated))
     return (steps * _ENVS - ends) / (time.process_time() - begin)
 
 

@@ -178,3 +178,32 @@ def test_a_level_too_large_is_refused_with_its_number():
     with pytest.raises(SizeError, match=r"up to [\d.e+]+ states, and 8 obstacles can go [\d.e+]+ ways"):
         env.mdp()
     assert obstacles.MOST_OUTCOMES == 30_000_000
+
+
+def test_the_answer_key_has_no_plan_but_both_optima():
+    """V*, and what the best policy is paid in one episode."""
+    key = rltk.answer_key("rltk/MiniGrid-Dynamic-Obstacles-5x5-v0", 2, gamma=0.95)
+    for seed in range(2):
+        env = made(seed)
+        solution = rltk.solve(env, gamma=0.95)
+        assert key.optimum[seed] == pytest.approx(solution.start_value, abs=2e-6)
+        assert key.optimal_return[seed] == pytest.approx(rltk.evaluate(solution, env).paid_optimum)
+        assert 0.9 < key.optimal_return[seed] < 1
+    assert key.plans == (None, None)
+
+
+def test_an_agent_is_graded_by_sampling_where_the_level_is_too_large():
+    """And the reason says so."""
+    env = gym.make("rltk/MiniGrid-Dynamic-Obstacles-16x16-v0", max_steps=20)
+    env.reset(seed=0)
+
+    class Turns:
+        gamma = 0.9
+
+        def predict(self, observation, state=None, episode_start=None, deterministic=False):
+            return 0, None
+
+    grade = rltk.evaluate(Turns(), env, episodes=3)
+    assert not grade.exact
+    assert "8 obstacles" in grade.reason
+    assert grade.value == 0
