@@ -163,10 +163,13 @@ def _gap(own: np.ndarray, new: np.ndarray, seed: int) -> Estimate | None:
 
 
 def _refuse_shared(levels: Levels, unseen: Levels) -> None:
-    kinds = int, str, np.integer
-    shared = {one for one in levels if isinstance(one, kinds)} & {one for one in unseen if isinstance(one, kinds)}
+    try:
+        known = set(levels)
+        shared = [one for one in unseen if one in known]
+    except TypeError:  # layouts that can't be compared
+        return
     if shared:
         raise ArgumentError(
-            f"unseen: {len(shared):,} of them stand in levels as well, such as {min(shared)!s:.40}; give levels that "
-            "the agent was not trained on"
+            f"unseen: {len(shared):,} of them stand in levels as well, such as {shared[0]!s:.40}; give levels that the "
+            "agent was not trained on"
         )

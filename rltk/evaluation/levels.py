@@ -57,6 +57,14 @@ def name_of(levels: Levels, i: int) -> str:
     return f"seed {levels[i]}" if isinstance(levels, np.ndarray) else f"layout {i}"
 
 
+def as_text(level: Any) -> int | str:
+    """`level` for a file: its seed, or the layout's own text."""
+    if _is_whole(level):
+        return int(level)
+    to_text = getattr(level, "to_text", None)
+    return to_text() if callable(to_text) else str(level)
+
+
 def own_copy(env: Any) -> Any:
     """A copy of `env`, wrappers included, to begin levels in: the caller's own stays as it is, and no window opens."""
     if not isinstance(env, gym.Env):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rltk.evaluation.levels import Levels
+from rltk.evaluation.levels import Levels, as_text
 from rltk.evaluation.result import interval_words, number, plain, write_json
 from rltk.evaluation.statistics import Estimate
 from rltk.mdp import Criterion
@@ -78,9 +78,7 @@ class LevelsEvaluation:
     def to_dict(self) -> dict[str, Any]:
         """Every figure as plain JSON; infinities and nan become the strings "inf", "-inf" and "nan"."""
         data = {name: plain(value) for name, value in vars(self).items() if name not in ("unseen", "gaps", "levels")}
-        data["levels"] = (
-            plain(self.levels) if isinstance(self.levels, np.ndarray) else [str(one) for one in self.levels]
-        )
+        data["levels"] = [as_text(level) for level in self.levels]
         data["means"] = plain(self.means)
         data["unseen"] = None if self.unseen is None else self.unseen.to_dict()
         data["gaps"] = {name: plain(gap._asdict()) for name, gap in self.gaps.items()}

@@ -3,11 +3,10 @@
 import gymnasium as gym
 import numpy as np
 import pytest
+from level_agents import Walk
 
 import rltk
-from rltk.envs import TabularEnv
 from rltk.errors import ArgumentError, ModelError, SizeError
-from rltk.mdp import MDP
 
 NAME = "rltk/MiniGrid-DoorKey-6x6-v0"
 
@@ -50,34 +49,15 @@ def test_what_knows_its_tables_is_solved():
     assert key.plan_length.tolist() == [-1, -1]
 
 
-class Lines(TabularEnv):
-    """A walk to the right, as long as the seed or the layout, a number in words, says."""
-
-    WORDS = ("none", "one", "two", "three")
-
-    def __init__(self):
-        super().__init__(walk(1))
-
-    def reset(self, *, seed=None, options=None):
-        if options is not None and options["layout"] not in self.WORDS:
-            raise ArgumentError(f"no layout: {options['layout']}")
-        self._mdp = walk(self.WORDS.index(options["layout"]) if options else 1 + seed % 3)
-        return super().reset(seed=seed)
-
-
-def walk(n):
-    return MDP.from_function(lambda s, a: [(1.0, s + 1, -1.0, s + 1 == n)], 0, 1)
-
-
 def test_layouts_are_levels_too():
     """They are handed to reset, may be the same, and are called by their place."""
-    key = rltk.answer_key(Lines(), ["three", "one", "three"], gamma=0.5)
+    key = rltk.answer_key(Walk(), ["three", "one", "three"], gamma=0.5)
     assert key.levels == ("three", "one", "three")
     assert len(key) == 3
     np.testing.assert_allclose(key.optimum, [-1.75, -1, -1.75], atol=1e-6)
-    np.testing.assert_allclose(rltk.answer_key(Lines(), [1, 2], gamma=0.5).optimum, [-1.5, -1.75], atol=1e-6)
-    with pytest.raises(ArgumentError, match="layout 1: no layout: four"):
-        rltk.answer_key(Lines(), ["one", "four"])
+    np.testing.assert_allclose(rltk.answer_key(Walk(), [1, 2], gamma=0.5).optimum, [-1.5, -1.75], atol=1e-6)
+    with pytest.raises(ArgumentError, match="layout 1: no such layout: four"):
+        rltk.answer_key(Walk(), ["one", "four"])
 
 
 @pytest.mark.parametrize(
