@@ -366,8 +366,8 @@ def _checked_codes(codes: Any) -> NDArray[np.uint8]:
     array = np.asarray(codes)
     if array.ndim == 2 and array.size > MOST_CELLS:
         raise _too_large(*array.shape[::-1])
-    right = array.ndim == 2 and array.size > 0 and np.issubdtype(array.dtype, np.integer)
-    _expect(right, "codes", "whole numbers of shape (H, W)", f"'{array.dtype} of shape {array.shape}'")
+    if array.ndim != 2 or array.size == 0 or not np.issubdtype(array.dtype, np.integer):
+        raise LayoutFault("codes", "whole numbers of shape (H, W)", f"'{array.dtype} of shape {array.shape}'")
     wrong = array[(array < 1) | (array >= N_CODES)]
     _expect(not wrong.size, "codes", f"numbers from 1 to {N_CODES - 1}", wrong[:3].tolist())
     own = array.astype(np.uint8)

@@ -306,6 +306,13 @@ def test_a_level_without_an_agent():
         batch.reset(seed=0)
     with pytest.raises(ArgumentError, match="before the first reset"):
         batch.step(np.zeros(20, dtype=int))
+    with pytest.raises(LevelError):  # noqa: PT012  # when it is drawn
+        batch = gym.make_vec("rltk/MiniGrid-v0", num_envs=1, family=empty, max_steps=1)
+        batch.reset(seed=next(seed for seed in range(99) if np.random.default_rng(seed).integers(4)))
+        for _ in range(99):
+            batch.step(np.zeros(1, dtype=int))
+    with pytest.raises(ArgumentError, match="before the first reset"):
+        batch.step(np.zeros(1, dtype=int))
     env = gym.make("rltk/MiniGrid-v0", family=empty).unwrapped
     with pytest.raises(LevelError):  # noqa: PT012  # which of them is drawn
         for seed in range(30):
