@@ -12,12 +12,13 @@ that all obstacles may go is followed on the board itself; then the agent acts b
 Source: minigrid 3.2.0, envs/dynamicobstacles.py (`step`) and minigrid_env.py (`place_obj`).
 """
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rltk.envs.minigrid.actions import NOTHING
+from rltk.envs.minigrid.actions import FORWARD, NOTHING
 from rltk.envs.minigrid.board import get, index, put
 from rltk.envs.minigrid.cells import EMPTY, FLAGS, WALKABLE
 from rltk.envs.minigrid.explore import ALL, NOT_ALL, fill_table, place_in
@@ -52,6 +53,7 @@ MOST_OUTCOMES = 30_000_000
 _FEW = 1 << 22  # numbers: a table of them is taken at once
 _NEGLIGIBLE = 2.0**-53
 _MOST_WAYS = OBSTACLE_REACH * OBSTACLE_REACH
+N_OBSTACLE_ACTIONS = FORWARD + 1
 
 # Digits of a state's number before those of the obstacles' places.
 AGENT, FACING, FIRST_OBSTACLE = range(3)
@@ -100,14 +102,20 @@ def room_of(level: Level) -> tuple[Room, NDArray[np.int64]]:
     return Room(cells, number, grid[places], weights, ground), digits
 
 
+def size_of(cells: int, obstacles: int) -> tuple[float, float]:
+    """(states, outcomes): about so many there are at least, with the agent and the obstacles on different cells, and
+    two ways for an obstacle to go."""
+    states = 4.0 * math.prod(max(cells - i, 1) for i in range(obstacles + 1))
+    return states, states * N_OBSTACLE_ACTIONS * 2.0**obstacles
+
+
 def too_many(cells: int, obstacles: int) -> str:
     """The refusal of a level with so many cells and obstacles."""
-    states = 4.0 * cells * float(cells) ** obstacles
-    ways = float(_MOST_WAYS - 1) ** obstacles
+    states, outcomes = size_of(cells, obstacles)
     return (
-        f"this level has up to {states:.3g} states, and {obstacles} obstacles can go {ways:.3g} ways from each; "
-        f"at most {MOST_OUTCOMES:,} outcomes fit. Take a smaller level or fewer obstacles; rltk.evaluate samples where "
-        "the model is too large"
+        f"this level has about {states:.3g} states, in which {obstacles} obstacles go many ways: at least "
+        f"{outcomes:.3g} outcomes, and at most {MOST_OUTCOMES:,} fit. Take a smaller level or fewer obstacles; "
+        "rltk.evaluate samples where the model is too large"
     )
 
 
@@ -120,7 +128,7 @@ def explore_obstacles(level: Level, room: Room, first: NDArray[np.int64], n_acti
     numbers = int(room.cells.size * room.weights[0])
     few = numbers <= _FEW
     at_once = n_actions * _MOST_WAYS**count  # the most outcomes of one state
-    if at_once > MOST_OUTCOMES:
+    if max(at_once, size_of(room.cells.size, count)[1]) > MOST_OUTCOMES:
         raise SizeError(too_many(room.cells.size, count))
     n, m = (min(numbers, _FEW) if few else 4096) + at_once, 64 * at_once
     found = Found(

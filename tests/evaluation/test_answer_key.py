@@ -75,7 +75,7 @@ def test_layouts_are_levels_too():
         (NAME, "a layout", ArgumentError, "list of"),
         (3, 2, ArgumentError, "env"),
         ("rltk/MiniGrid-ObstructedMaze-Full-v0", 1, SizeError, "seed 0.*states"),
-        ("rltk/MiniGrid-Dynamic-Obstacles-5x5-v0", 1, ModelError, "seed 0.*move"),
+        ("rltk/MiniGrid-Dynamic-Obstacles-8x8-v0", 1, SizeError, "seed 0.*outcomes"),
     ],
 )
 def test_what_can_not_be_answered_is_told(env, levels, error, says):

@@ -172,12 +172,21 @@ def test_what_is_shown_in_a_state_is_what_the_environment_shows():
 
 
 def test_a_level_too_large_is_refused_with_its_number():
-    """Before memory is taken; and graded by sampling."""
-    env = gym.make("rltk/MiniGrid-Dynamic-Obstacles-16x16-v0").unwrapped
-    env.reset(seed=0)
-    with pytest.raises(SizeError, match=r"up to [\d.e+]+ states, and 8 obstacles can go [\d.e+]+ ways"):
-        env.mdp()
-    assert obstacles.MOST_OUTCOMES == 30_000_000
+    """Before memory is taken."""
+    for name, count in (("8x8", 4), ("16x16", 8)):
+        env = gym.make(f"rltk/MiniGrid-Dynamic-Obstacles-{name}-v0").unwrapped
+        env.reset(seed=0)
+        with pytest.raises(
+            SizeError, match=rf"about [\d.e+]+ states, in which {count} obstacles.*at most 30,000,000"
+        ):
+            env.mdp()
+
+
+def test_a_level_that_turns_out_too_large_is_refused(monkeypatch):
+    """An estimate may be too low; room is taken only as far as it is needed."""
+    monkeypatch.setattr(obstacles, "MOST_OUTCOMES", 20_000)
+    with pytest.raises(SizeError, match="at most 20,000 fit"):
+        made().mdp()
 
 
 def test_the_answer_key_has_no_plan_but_both_optima():
@@ -188,7 +197,7 @@ def test_the_answer_key_has_no_plan_but_both_optima():
         solution = rltk.solve(env, gamma=0.95)
         assert key.optimum[seed] == pytest.approx(solution.start_value, abs=2e-6)
         assert key.optimal_return[seed] == pytest.approx(rltk.evaluate(solution, env).paid_optimum)
-        assert 0.9 < key.optimal_return[seed] < 1
+        assert 0.85 < key.optimal_return[seed] < 1
     assert key.plans == (None, None)
 
 
