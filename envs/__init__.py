@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rltk.envs import sb3
     from rltk.envs.classics import (
         BanditEnv,
         BlackjackEnv,
@@ -51,6 +52,7 @@ _HOMES = {
     "TabularVectorEnv": "rltk.envs.tabular",
     "TaxiEnv": "rltk.envs.gridworld",
     "WindyGridworldEnv": "rltk.envs.gridworld",
+    "sb3": "rltk.envs.sb3",
     "shipped_maps": "rltk.envs.gridworld",
 }
 
@@ -76,6 +78,7 @@ __all__ = [
     "TabularVectorEnv",
     "TaxiEnv",
     "WindyGridworldEnv",
+    "sb3",
     "shipped_maps",
 ]
 
@@ -83,7 +86,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'rltk.envs' has no attribute {name!r}; it has {', '.join(__all__)}")
-    value = getattr(import_module(_HOMES[name]), name)
+    module = import_module(_HOMES[name])
+    value = module if name == "sb3" else getattr(module, name)
     globals()[name] = value
     return value
 

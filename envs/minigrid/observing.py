@@ -133,6 +133,18 @@ class Observer:
         return spaces.Dict(parts)
 
     @property
+    def tight_space(self) -> spaces.Space[Any]:
+        """`space` with the image's own bounds, where minigrid's say 255 of small numbers.
+
+        Stable-Baselines3 takes whatever goes up to 255 for pixels, and divides it by 255.
+        """
+        highs = self.highs
+        image = spaces.Box(np.zeros_like(highs), highs, dtype=np.uint8)
+        if isinstance(self.space, spaces.Dict):
+            return spaces.Dict({**self.space.spaces, "image": image})
+        return image if self.form == "image" else self.space
+
+    @property
     def highs(self) -> NDArray[np.uint8]:
         """The largest number that each entry of an image can hold. minigrid's own spaces say 255 of all."""
         if self._rgb:

@@ -10,6 +10,7 @@ is generated, from the environment's own stream, when the autoreset mode says so
 
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
@@ -46,7 +47,7 @@ class MiniGridVectorEnv(VectorEnv[Any, Any, Any]):
     autoreset_mode: Gymnasium's `AutoresetMode` or its value. copy: False hands out buffers that the next call reuses.
 
     Observations have the axis N first: image (N, V, V, 3) uint8, direction (N,) int64, and mission, a tuple of N
-    sentences; and likewise in the other modes and forms (`observing.py`).
+    sentences; and likewise in the other modes and forms (`observing.py`): `observer` makes them.
     """
 
     def __init__(
@@ -76,10 +77,10 @@ class MiniGridVectorEnv(VectorEnv[Any, Any, Any]):
         self.render_mode = self._setting.view.render_mode
         self.copy = copy
         self._core = Core(self._setting, self.num_envs)
-        self._observer = Observer(
+        self.observer = Observer(
             self._setting, observation=observation, form=form, mission=mission, tile_size=observation_tile_size
         )
-        self.single_observation_space = self._observer.space
+        self.single_observation_space = self.observer.space
         self.single_action_space = spaces.Discrete(self._setting.plan.n_actions)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
@@ -89,7 +90,7 @@ class MiniGridVectorEnv(VectorEnv[Any, Any, Any]):
         self._make_buffers()
 
     def _make_buffers(self) -> None:
-        self._room = self._observer.room(self.num_envs)
+        self._room = self.observer.room(self.num_envs)
         self._rewards = np.empty(self.num_envs)
         self._flags = np.empty((2, self.num_envs), dtype=bool)
 
@@ -142,15 +143,15 @@ class MiniGridVectorEnv(VectorEnv[Any, Any, Any]):
 
     def _remember_texts(self) -> None:
         if self._missions_differ:
-            self._texts = self._observer.texts(self._core.mission_numbers)
+            self._texts = self.observer.texts(self._core.mission_numbers)
 
     def _observe(self) -> Any:
-        return self._observer.observe(self._core.levels, self._core.everyone, self._room, self._texts)
+        return self.observer.observe(self._core.levels, self._core.everyone, self._room, self._texts)
 
     def _final(self, ended: NDArray[np.int64]) -> dict[str, Any]:
         """The last observation and info of the episodes that this step ended."""
         last = np.full(self.num_envs, None, dtype=object)
-        last[ended] = np.fromiter(self._observer.each(self._core.levels, ended), dtype=object, count=ended.size)
+        last[ended] = np.fromiter(self.observer.each(self._core.levels, ended), dtype=object, count=ended.size)
         done = np.zeros(self.num_envs, dtype=bool)
         done[ended] = True
         return {"final_obs": last, "_final_obs": done, "final_info": {}, "_final_info": done.copy()}
@@ -159,6 +160,17 @@ class MiniGridVectorEnv(VectorEnv[Any, Any, Any]):
         if self._core.ended[i]:
             return has_ended(i)
         return ArgumentError(f"action of environment {i}: 0 to {self._setting.plan.n_actions - 1}; found {action}")
+
+    def render(self) -> tuple[NDArray[np.uint8], ...] | None:
+        """A frame (h, w, 3) of each environment, as `MiniGridEnv.render` gives it."""
+        if self.render_mode is None:
+            gym.logger.warn("render() was called on environments made without render_mode='rgb_array'")
+            return None
+        if not self._started:
+            raise ArgumentError("there is nothing to draw before the first reset: call reset()")
+        view = self._setting.view
+        size, light, pov = view.tile_size, view.highlight, view.agent_pov
+        return tuple(self._core.frames(self._core.everyone, size, highlight=light, agent_pov=pov))
 
     # The levels
 

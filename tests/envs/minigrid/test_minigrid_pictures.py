@@ -77,6 +77,25 @@ def test_render_gives_the_frame_that_was_asked_for():
     assert mine.render().shape == (56, 56, 3)
 
 
+def test_a_batch_gives_a_frame_of_each():
+    """The single environments' frames; none, and a warning, without a mode."""
+    options = {"render_mode": "rgb_array", "tile_size": 8, "highlight": False}
+    name = "rltk/MiniGrid-DoorKey-5x5-v0"
+    batch, single = gym.make_vec(name, num_envs=3, **options), gym.make(name, **options)
+    with pytest.raises(ArgumentError, match="reset"):
+        batch.render()
+    batch.reset(seed=4)
+    frames = batch.render()
+    assert len(frames) == 3
+    for i, frame in enumerate(frames):
+        single.reset(seed=4 + i)
+        assert (frame == single.render()).all()
+    plain = gym.make_vec(name, num_envs=1)
+    plain.reset(seed=0)
+    with pytest.warns(UserWarning, match="render_mode"):
+        assert plain.render() is None
+
+
 def test_before_a_reset_there_is_nothing_to_draw():
     """ArgumentError says so; a tile has a size."""
     env = gym.make("rltk/MiniGrid-Empty-5x5-v0").unwrapped
