@@ -1,4 +1,4 @@
-"""`rltk bench minigrid`: steps, new levels and solved levels a second, beside minigrid itself and EnvPool.
+"""`rltk bench minigrid`: steps, new levels, solved levels and frames learnt from a second, beside minigrid and EnvPool.
 
 Steps are of 1,024 environments with their 7 x 7 x 3 views, random actions, and levels generated whenever an episode
 ends; the peers' likewise, minigrid one environment at a time, as it comes. Batches are in Gymnasium's default mode,
@@ -17,6 +17,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from rltk.errors import ModelError
+from rltk.scripts.benchmarks.sb3 import bench_sb3
 from rltk.scripts.benchmarks.table import Row, in_turns, rate_row
 
 _ENVS, _STEPS = 1024, 500
@@ -46,7 +47,7 @@ def bench_minigrid(rounds: int) -> list[Row]:
     for _, ids in FAMILIES.values():
         name = next(iter(ids))
         rows += [_stepping(name, rounds), _generating(name, rounds)]
-    return rows
+    return [*rows, *bench_sb3(rounds)]
 
 
 def _stepping(name: str, rounds: int, wrapper: Any = None, **options: Any) -> Row:
