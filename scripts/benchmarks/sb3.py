@@ -46,7 +46,7 @@ def _beside_minigrid(count: int, rounds: int) -> Row:
 
 def _row(peer_name: str, count: int, rounds: int, peer: Any) -> Row:
     # Ratios near one want more turns than those of hundreds.
-    ours, theirs = in_turns(2 * rounds + 1, _learning(_ours(count)), _learning(peer))
+    ours, theirs = in_turns(rounds + 2, _learning(_ours(count)), _learning(peer))
     what = f"{_NAME[9:]}, SB3's PPO, {count} environments; peer: {peer_name}"
     return Row(what, f"{ours:,.0f}/s", f"{theirs:,.0f}/s", f"{ours / theirs:.2f}x")
 
