@@ -147,7 +147,7 @@ class MiniGridEnv(gym.Env[Any, int]):
 
     def gen_obs(self) -> Any:
         """What the agent is shown now."""
-        return self._observer.each(self._core.levels, self._core.everyone)[0]
+        return self._observer.first(self._core.levels)
 
     def render(self) -> NDArray[np.uint8] | None:
         """The picture as `get_frame` gives it, in the mode "rgb_array"; in "human" it is shown in a window."""
