@@ -176,9 +176,7 @@ def test_a_level_too_large_is_refused_with_its_number():
     for name, count in (("8x8", 4), ("16x16", 8)):
         env = gym.make(f"rltk/MiniGrid-Dynamic-Obstacles-{name}-v0").unwrapped
         env.reset(seed=0)
-        with pytest.raises(
-            SizeError, match=rf"about [\d.e+]+ states, in which {count} obstacles.*at most 30,000,000"
-        ):
+        with pytest.raises(SizeError, match=rf"about [\d.e+]+ states, in which {count} obstacles.*at most 30,000,000"):
             env.mdp()
 
 
