@@ -9,26 +9,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rltk.envs.minigrid.builder import Builder, Random
     from rltk.envs.minigrid.env import MiniGridEnv
     from rltk.envs.minigrid.family import Family, Plan, register
-    from rltk.envs.minigrid.layout import Layout
+    from rltk.envs.minigrid.making.builder import Builder, Random
+    from rltk.envs.minigrid.making.layout import Layout
+    from rltk.envs.minigrid.making.python_family import level_family
+    from rltk.envs.minigrid.making.room_builder import Rooms
     from rltk.envs.minigrid.missions import Missions
-    from rltk.envs.minigrid.python_family import level_family
-    from rltk.envs.minigrid.room_builder import Rooms
     from rltk.envs.minigrid.vector_env import MiniGridVectorEnv
 
 _HOMES = {
-    "Builder": "rltk.envs.minigrid.builder",
+    "Builder": "rltk.envs.minigrid.making.builder",
     "Family": "rltk.envs.minigrid.family",
-    "Layout": "rltk.envs.minigrid.layout",
+    "Layout": "rltk.envs.minigrid.making.layout",
     "MiniGridEnv": "rltk.envs.minigrid.env",
     "MiniGridVectorEnv": "rltk.envs.minigrid.vector_env",
     "Missions": "rltk.envs.minigrid.missions",
     "Plan": "rltk.envs.minigrid.family",
-    "Random": "rltk.envs.minigrid.builder",
-    "Rooms": "rltk.envs.minigrid.room_builder",
-    "level_family": "rltk.envs.minigrid.python_family",
+    "Random": "rltk.envs.minigrid.making.builder",
+    "Rooms": "rltk.envs.minigrid.making.room_builder",
+    "level_family": "rltk.envs.minigrid.making.python_family",
     "register": "rltk.envs.minigrid.family",
 }
 

@@ -14,12 +14,12 @@ from rltk.envs.minigrid.core import Core
 from rltk.envs.minigrid.engine import NEXT_STEP
 from rltk.envs.minigrid.family import Family, check_limit, configure, limit_of, reward_model
 from rltk.envs.minigrid.level import CARRYING, DIRECTION, LIMIT, MAX_STEPS, RULE, STEPS, Level, X, Y, copied
-from rltk.envs.minigrid.model import LevelModel, same_level
+from rltk.envs.minigrid.making.playing import core_for, misfit_of
+from rltk.envs.minigrid.models.base import LevelModel, same_level
+from rltk.envs.minigrid.models.obstacles import ObstacleModel
+from rltk.envs.minigrid.models.still import StillModel, shortest_plan
 from rltk.envs.minigrid.observing import Observer
-from rltk.envs.minigrid.obstacles import ObstacleModel
-from rltk.envs.minigrid.playing import core_for, misfit_of
 from rltk.envs.minigrid.rules import OBSTACLES_RULE
-from rltk.envs.minigrid.still import StillModel, shortest_plan
 from rltk.envs.minigrid.things import Actions, GridView, Thing, code_of_thing, thing_of
 from rltk.envs.tabular.options import check_integer
 from rltk.envs.tabular.state import check_range
@@ -293,8 +293,8 @@ class MiniGridEnv(gym.Env[Any, int]):
 
     def mdp(self) -> MDP:
         """The exact model of the current level, from where its episode began, with the declared reward: 1 at success,
-        whenever it comes (`model.py`). From now on until the next level, while an episode lasts, `info["state"]` says
-        which state it is in.
+        whenever it comes (`models/base.py`). From now on until the next level, while an episode lasts, `info["state"]`
+        says which state it is in.
 
         Raises SizeError where there are too many states.
         """

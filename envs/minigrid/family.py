@@ -9,7 +9,7 @@ A family is one file of `levels/` with
 
 and one entry in `ids.py`. Nothing else: environments, batches and the tests against MiniGrid read these. A family of
 your own needs no entry: environments take the object itself, `family=FAMILY`. One that is built in plain Python is a
-`PythonFamily` (`python_family.py`).
+`PythonFamily` (`making/python_family.py`).
 """
 
 import inspect

@@ -33,7 +33,7 @@ from rltk.envs.minigrid.cells import N_COLOURS, STATES, TYPES
 from rltk.envs.minigrid.family import Setting
 from rltk.envs.minigrid.level import MISSION, Levels
 from rltk.envs.minigrid.missions import MissionSpace
-from rltk.envs.minigrid.model import LevelModel
+from rltk.envs.minigrid.models.base import LevelModel
 from rltk.envs.minigrid.pictures import draw_boards, draw_views, in_runs, runs_of
 from rltk.envs.minigrid.symbolic import BOARD_PLANES, N_DIRECTIONS, PLANES, draw_planes, draw_symbols
 from rltk.envs.minigrid.view import observe_some

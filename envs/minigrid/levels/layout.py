@@ -1,4 +1,4 @@
-"""Layout: a person's own level (`layout.py`), the same in every episode, or with the agent anywhere on it.
+"""Layout: a person's own level (`making/layout.py`), the same in every episode, or with the agent anywhere on it.
 
 The generator's numbers are the level itself: whether the agent is placed at random, how many words of `memory` there
 are, the registers of `body`, the memory, and the codes of all cells row by row.
@@ -10,8 +10,8 @@ from typing import Any
 from rltk.envs.minigrid.actions import FORWARD, N_ACTIONS
 from rltk.envs.minigrid.board import place_agent_anywhere, put
 from rltk.envs.minigrid.family import Family, Plan, check_flag
-from rltk.envs.minigrid.layout import layout_of
 from rltk.envs.minigrid.level import BODY, FINE, HEIGHT, MAX_STEPS, MISSION, WIDTH
+from rltk.envs.minigrid.making.layout import layout_of
 from rltk.envs.minigrid.missions import Missions
 from rltk.envs.minigrid.rules import OBSTACLES_RULE
 from rltk.errors import ArgumentError

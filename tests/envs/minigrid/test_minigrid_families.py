@@ -19,8 +19,8 @@ from rltk.envs.minigrid.board import place_agent_anywhere, put, surround
 from rltk.envs.minigrid.cells import GOAL, GREEN
 from rltk.envs.minigrid.family import check_size
 from rltk.envs.minigrid.level import HEIGHT, NO_ROOM, STRIDE, WIDTH
+from rltk.envs.minigrid.making.template import row_of_rooms
 from rltk.envs.minigrid.missions import COLOUR_WORDS
-from rltk.envs.minigrid.template import row_of_rooms
 from rltk.errors import ArgumentError, LevelError, RltkError
 from rltk.mdp import jit, stream_of
 

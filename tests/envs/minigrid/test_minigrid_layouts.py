@@ -14,11 +14,11 @@ from minigrid_reference import FIRST_IDS, IDS, Errands, assert_same_observation
 
 import rltk
 from rltk.envs.minigrid import Layout, MiniGridEnv, cells
-from rltk.envs.minigrid.layout import MOST_CELLS, READS, RULES, layout_of
 from rltk.envs.minigrid.level import FOREVER, MAX_STEPS, MISSION, STEPS
 from rltk.envs.minigrid.levels.layout import EXAMPLE
+from rltk.envs.minigrid.making.layout import MOST_CELLS, READS, RULES, layout_of
+from rltk.envs.minigrid.making.words import WORDS, code_of_words, words_of
 from rltk.envs.minigrid.rules import OBSTACLES_RULE
-from rltk.envs.minigrid.words import WORDS, code_of_words, words_of
 from rltk.errors import ArgumentError, MapError, RltkError, SizeError, UnknownNameError
 from rltk.mdp import stream_of
 

@@ -9,9 +9,9 @@ import pytest
 import rltk
 from rltk.envs.minigrid.cells import code_of
 from rltk.envs.minigrid.level import CARRYING, DIRECTION, X, Y
-from rltk.envs.minigrid.model import same_level
-from rltk.envs.minigrid.states import bound
-from rltk.envs.minigrid.still import StillModel
+from rltk.envs.minigrid.models.base import same_level
+from rltk.envs.minigrid.models.states import bound
+from rltk.envs.minigrid.models.still import StillModel
 from rltk.envs.minigrid.things import thing_of
 from rltk.errors import ArgumentError, ModelError, SizeError
 

@@ -9,8 +9,8 @@ import pytest
 import scipy.stats
 
 import rltk
-from rltk.envs.minigrid import obstacles
 from rltk.envs.minigrid.level import DIRECTION, X, Y
+from rltk.envs.minigrid.models import obstacles
 from rltk.errors import SizeError
 
 TRIES = 101

@@ -14,13 +14,13 @@ import numpy as np
 
 from rltk.envs.minigrid import rooms as verbs
 from rltk.envs.minigrid.board import colour_of, kind_of
-from rltk.envs.minigrid.builder import Builder, direction_of
 from rltk.envs.minigrid.cells import CARRIABLE, COLOURS, FLAGS
 from rltk.envs.minigrid.family import check_flag, check_integer_up_to
-from rltk.envs.minigrid.layout import Place
 from rltk.envs.minigrid.level import FINE, NO_ROOM
+from rltk.envs.minigrid.making.builder import Builder, direction_of
+from rltk.envs.minigrid.making.layout import Place
+from rltk.envs.minigrid.making.words import code_of_words, words_of
 from rltk.envs.minigrid.rooms import DRAW, rooms_memory
-from rltk.envs.minigrid.words import code_of_words, words_of
 from rltk.envs.tabular.options import check_integer
 from rltk.errors import ArgumentError, LevelError
 

@@ -22,10 +22,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rltk.envs.minigrid.actions import FORWARD, N_ACTIONS
-from rltk.envs.minigrid.builder import Builder
 from rltk.envs.minigrid.family import Family, Plan, check_flag, check_limit, check_size, name_of, named
-from rltk.envs.minigrid.layout import RULES, STEPS_PER_CELL
 from rltk.envs.minigrid.level import FINE, MISSION, Level, Levels
+from rltk.envs.minigrid.making.builder import Builder
+from rltk.envs.minigrid.making.layout import RULES, STEPS_PER_CELL
 from rltk.envs.minigrid.missions import Missions
 from rltk.envs.minigrid.scattering import list_memory
 from rltk.errors import ArgumentError, LevelError

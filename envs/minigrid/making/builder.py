@@ -22,7 +22,6 @@ import numpy as np
 from rltk.envs.minigrid import board
 from rltk.envs.minigrid.cells import BALL, N_COLOURS
 from rltk.envs.minigrid.family import check_direction, check_size
-from rltk.envs.minigrid.layout import Layout, Place
 from rltk.envs.minigrid.level import (
     CARRYING,
     DIRECTION,
@@ -43,8 +42,9 @@ from rltk.envs.minigrid.level import (
     inner,
     make_levels,
 )
+from rltk.envs.minigrid.making.layout import Layout, Place
+from rltk.envs.minigrid.making.words import code_of_words, words_of
 from rltk.envs.minigrid.rules import GOAL_RULE
-from rltk.envs.minigrid.words import code_of_words, words_of
 from rltk.envs.tabular.options import check_integer, check_number
 from rltk.errors import ArgumentError, LevelError
 from rltk.mdp import stream_of

@@ -33,6 +33,7 @@ from rltk.envs.minigrid.level import (
     X,
     Y,
 )
+from rltk.envs.minigrid.making.words import words_of
 from rltk.envs.minigrid.rules import (
     CARRY_RULE,
     FETCH_RULE,
@@ -44,7 +45,6 @@ from rltk.envs.minigrid.rules import (
     PUT_NEAR_RULE,
     STAND_RULE,
 )
-from rltk.envs.minigrid.words import words_of
 from rltk.errors import ArgumentError, MapError, SizeError, UnknownNameError
 
 # What `rule` is called, and which of the marks each reads: a thing's look (target) or places (target_at, other_at).
@@ -273,13 +273,13 @@ class Layout:
     @classmethod
     def from_text(cls, text: str, origin: str = "level") -> "Layout":
         """The level that `text` describes; a MapError names `origin`, line and column of what is wrong."""
-        from rltk.envs.minigrid.layout_text import parse_layout
+        from rltk.envs.minigrid.making.layout_text import parse_layout
 
         return parse_layout(text, origin)
 
     def to_text(self) -> str:
         """The text that `from_text` reads as this very layout."""
-        from rltk.envs.minigrid.layout_text import written
+        from rltk.envs.minigrid.making.layout_text import written
 
         return written(self)
 

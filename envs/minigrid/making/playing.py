@@ -7,7 +7,7 @@ from gymnasium import spaces
 
 from rltk.envs.minigrid.core import Core
 from rltk.envs.minigrid.family import View, configure
-from rltk.envs.minigrid.layout import layout_of
+from rltk.envs.minigrid.making.layout import layout_of
 from rltk.errors import ArgumentError
 
 

@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rltk.envs.minigrid.cells import STATES
-from rltk.envs.minigrid.explore import ALL, NOT_ALL, distances, explore, plan_of
 from rltk.envs.minigrid.level import RULE, Level, Levels, copied
-from rltk.envs.minigrid.model import LevelModel, name_of
-from rltk.envs.minigrid.rules import OBSTACLES_RULE
-from rltk.envs.minigrid.states import (
+from rltk.envs.minigrid.models.base import LevelModel, name_of
+from rltk.envs.minigrid.models.explore import ALL, NOT_ALL, distances, explore, plan_of
+from rltk.envs.minigrid.models.states import (
     AGENT,
     FACING,
     FIRST_THING,
@@ -27,6 +26,7 @@ from rltk.envs.minigrid.states import (
     parts_of,
     put_states,
 )
+from rltk.envs.minigrid.rules import OBSTACLES_RULE
 from rltk.errors import ModelError, SizeError
 
 MOST_STATES = 5_000_000  # of a model

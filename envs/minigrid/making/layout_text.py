@@ -43,8 +43,17 @@ from numpy.typing import NDArray
 
 from rltk.envs.map_text import UNKNOWN, MapText, quoted
 from rltk.envs.minigrid import cells
-from rltk.envs.minigrid.layout import MOST_BYTES, MOST_CELLS, READS, RULES, Layout, LayoutFault, Place, checked_place
-from rltk.envs.minigrid.words import EXPECTED, code_of_words, words_of
+from rltk.envs.minigrid.making.layout import (
+    MOST_BYTES,
+    MOST_CELLS,
+    READS,
+    RULES,
+    Layout,
+    LayoutFault,
+    Place,
+    checked_place,
+)
+from rltk.envs.minigrid.making.words import EXPECTED, code_of_words, words_of
 from rltk.errors import ArgumentError, MapError
 
 AGENTS = ">v<^"  # by direction

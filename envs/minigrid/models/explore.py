@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from rltk.envs.minigrid.actions import NOTHING, SUCCESS
 from rltk.envs.minigrid.board import index
 from rltk.envs.minigrid.level import CARRYING, DIRECTION, STEPS, Level, X, Y
+from rltk.envs.minigrid.models.states import Parts, bound, digits_of, number_after, number_of, put_state, take_things
 from rltk.envs.minigrid.rules import advance, ahead_of
-from rltk.envs.minigrid.states import Parts, bound, digits_of, number_after, number_of, put_state, take_things
 from rltk.mdp import jit
 
 _FIRST_ROOM = 2048  # of states

@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from rltk.envs.minigrid.actions import FORWARD, NOTHING
 from rltk.envs.minigrid.board import get, index, put
 from rltk.envs.minigrid.cells import EMPTY, FLAGS, WALKABLE
-from rltk.envs.minigrid.explore import ALL, NOT_ALL, fill_table, place_in
 from rltk.envs.minigrid.level import (
     CARRYING,
     DIRECTION,
@@ -36,7 +35,8 @@ from rltk.envs.minigrid.level import (
     Y,
     level_of,
 )
-from rltk.envs.minigrid.model import LevelModel, name_of
+from rltk.envs.minigrid.models.base import LevelModel, name_of
+from rltk.envs.minigrid.models.explore import ALL, NOT_ALL, fill_table, place_in
 from rltk.envs.minigrid.rules import (
     OBSTACLE_REACH,
     OBSTACLE_TRIES,

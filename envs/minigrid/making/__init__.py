@@ -1,0 +1,1 @@
+"""Levels from people: layouts as text, and families in Python."""

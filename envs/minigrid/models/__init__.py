@@ -1,0 +1,1 @@
+"""Exact models of single levels: their states, and what each action leads to."""
