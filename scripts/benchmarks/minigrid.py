@@ -1,9 +1,10 @@
-"""`rltk bench minigrid`: steps, new levels, solved levels and frames learnt from a second, beside minigrid and EnvPool.
+"""`rltk bench minigrid`: steps, new levels, solved levels and frames learnt from a second, beside minigrid itself.
 
-Steps are of 1,024 environments with their 7 x 7 x 3 views, random actions, and levels generated whenever an episode
-ends; the peers' likewise, minigrid one environment at a time, as it comes. Batches are in Gymnasium's default mode,
-NEXT_STEP, which shows what the peer's loop shows, an episode's last observation and then the next one's first; the
-steps that are resets take their time and are not counted. CPU time, in turns.
+And beside EnvPool and NAVIX where they are installed. Steps are of 1,024 environments with their 7 x 7 x 3 views,
+random actions, and levels generated whenever an episode ends; the peers' likewise, minigrid one environment at a
+time, as it comes. Batches are in Gymnasium's default mode, NEXT_STEP, which shows what the peer's loop shows, an
+episode's last observation and then the next one's first; the steps that are resets take their time and are not
+counted. CPU time, in turns.
 """
 
 import time
@@ -41,6 +42,7 @@ def bench_minigrid(rounds: int) -> list[Row]:
         _stepping(_MAIN, rounds),
         _stepping(_MAIN, rounds, RGBImgPartialObsWrapper, observation="egocentric_rgb"),
         *_envpool(rounds),
+        *_navix(rounds),
         _generating(_MAIN, rounds),
         *_solving(rounds),
     ]
@@ -122,6 +124,34 @@ def _envpool(rounds: int) -> list[Row]:
             *in_turns(rounds, partial(_batch_rate, ours), partial(_batch_rate, peer)),
         )
     ]
+
+
+def _navix(rounds: int) -> list[Row]:
+    """NAVIX steps in one compiled scan, whose compilation is not counted; its levels are not MiniGrid's."""
+    what = f"{_MAIN[9:]}, steps; peer: NAVIX"
+    if find_spec("navix") is None or find_spec("jax") is None:
+        return [Row(what, "", "not installed")]
+    import jax
+    import navix
+
+    peer = navix.make("Navix-DoorKey-8x8-v0", observation_fn=navix.observations.symbolic_first_person)
+    steps = 200
+
+    def step(timestep: Any, key: Any) -> tuple[Any, Any]:
+        timestep = jax.vmap(peer.step)(timestep, jax.random.randint(key, (_ENVS,), 0, 7))
+        return timestep, timestep.observation[:, 0, 0, 0].sum()
+
+    run = jax.jit(lambda timestep, key: jax.lax.scan(step, timestep, jax.random.split(key, steps)))
+    timestep = jax.vmap(peer.reset)(jax.random.split(jax.random.PRNGKey(0), _ENVS))
+
+    def rate() -> float:
+        begin = time.process_time()
+        jax.block_until_ready(run(timestep, jax.random.PRNGKey(1)))
+        return steps * _ENVS / (time.process_time() - begin)
+
+    rate()
+    ours = _batch(_MAIN)
+    return [rate_row(what, *in_turns(rounds, partial(_batch_rate, ours), rate))]
 
 
 def _batch(name: str, **options: Any) -> Any:
