@@ -34,6 +34,19 @@ def make_env(env: str, env_kwargs: dict[str, str] | None = None, render_mode: st
         raise ArgumentError(f"{env} does not take these options, {options}: {error}") from error
 
 
+def one_level(env: Any, level: int) -> Any:
+    """`env`; where it makes a new level at each reset, as MiniGrid does, an environment of the level of the seed
+    `level` alone, at its first reset."""
+    if hasattr(env.unwrapped, "shortest_plan"):
+        from rltk.envs.minigrid import Layout
+
+        env.reset(seed=level)
+        layout = Layout.from_env(env)
+        env = gym.make("rltk/MiniGrid-v0", layout=layout, render_mode=env.render_mode)
+        env.reset(seed=0)
+    return env
+
+
 def parsed_options(typed: dict[str, str]) -> dict[str, Any]:
     """Options as typed on a command line; "0.2", "true" and "[1, 2]" become what they look like."""
     return {name: _parsed(text) for name, text in typed.items()}

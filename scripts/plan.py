@@ -9,7 +9,7 @@ from rltk.drawing.plots import FORMATS
 from rltk.errors import ArgumentError, UnknownNameError
 from rltk.mdp import MDP, Criterion
 from rltk.runs import ProgressBar
-from rltk.scripts.common import make_env
+from rltk.scripts.common import make_env, one_level
 from rltk.scripts.pictures import draw_value_map
 from rltk.scripts.program import start
 
@@ -25,6 +25,8 @@ class Plan:
     """Environment id, or the path of a map file."""
     env_kwargs: dict[str, str] = field(default_factory=dict)
     """Options of the environment, as pairs: --env-kwargs slip 0.1"""
+    level: int = 0
+    """The seed of the level, where levels are made at random."""
     gamma: float = 0.99
     """Discount of each step; 1 asks for the total reward."""
     horizon: int | None = None
@@ -51,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
 def run(config: Plan) -> None:
     """Solve as `config` says and print the answer."""
     planner = _checked(config)
-    env = make_env(config.env, config.env_kwargs)
+    env = one_level(make_env(config.env, config.env_kwargs), config.level)
     if config.picture and not hasattr(env.unwrapped, "scene"):
         raise ArgumentError(f"{config.env} has no scene to draw; rltk's own environments have")
     mdp = MDP.from_env(env)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from rltk.agents.planning import solve
 from rltk.errors import ModelError
-from rltk.scripts.common import load_trained, make_env
+from rltk.scripts.common import load_trained, make_env, one_level
 from rltk.scripts.program import start
 from rltk.viewing import watch
 
@@ -25,6 +25,8 @@ class Watch:
     """Environment id, or the path of a map file."""
     env_kwargs: dict[str, str] = field(default_factory=dict)
     """Options of the environment, as pairs: --env-kwargs slip 0.1"""
+    level: int = 0
+    """The seed of the level, where levels are made at random."""
     gamma: float = 0.99
     """Discount of the optimum, where no run is given."""
     overlay: Literal["none", "value", "q", "policy"] = "value"
@@ -51,7 +53,7 @@ def run(config: Watch) -> None:
             solution = solve(env, criterion=agent.criterion)
         acting: Any = agent
     else:
-        env = make_env(config.env, config.env_kwargs, "rgb_array")
+        env = one_level(make_env(config.env, config.env_kwargs, "rgb_array"), config.level)
         acting = solution = solve(env, config.gamma)
     watch(
         acting,

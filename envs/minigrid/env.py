@@ -13,7 +13,7 @@ from rltk.envs.minigrid.board import AHEAD_X, AHEAD_Y
 from rltk.envs.minigrid.core import Core
 from rltk.envs.minigrid.engine import NEXT_STEP
 from rltk.envs.minigrid.family import Family, check_limit, configure, limit_of, reward_model
-from rltk.envs.minigrid.level import CARRYING, DIRECTION, LIMIT, MAX_STEPS, RULE, STEPS, Level, X, Y, copied
+from rltk.envs.minigrid.level import CARRYING, DIRECTION, LIMIT, MAX_STEPS, RULE, STEPS, Level, X, Y, copied, equal
 from rltk.envs.minigrid.making.playing import core_for, misfit_of
 from rltk.envs.minigrid.models.base import LevelModel, same_level
 from rltk.envs.minigrid.models.obstacles import ObstacleModel
@@ -293,7 +293,7 @@ class MiniGridEnv(gym.Env[Any, int]):
 
     def mdp(self) -> MDP:
         """The exact model of the current level, from where its episode began, with the declared reward: 1 at success,
-        whenever it comes (`models/base.py`). From now on until the next level, while an episode lasts, `info["state"]`
+        whenever it comes (`models/base.py`). From now on until another level, while an episode lasts, `info["state"]`
         says which state it is in.
 
         Raises SizeError where there are too many states.
@@ -349,7 +349,10 @@ class MiniGridEnv(gym.Env[Any, int]):
         return None if self.max_steps == math.inf else int(self.max_steps)
 
     def _begin_level(self) -> None:
-        self._first, self._model = copied(self._core.level(0)), None
+        """The same level again, as a layout is, keeps its model."""
+        before, self._first = self._first, copied(self._core.level(0))
+        if before is None or not equal(before, self._first):
+            self._model = None
 
     def _goes_on(self) -> bool:
         """Whether what stands now can come of the level as the episode began."""

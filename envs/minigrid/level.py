@@ -92,6 +92,11 @@ def copied(level: Level) -> Level:
     return Level(level.grid.copy(), level.body.copy(), level.memory.copy(), level.board)
 
 
+def equal(one: Level, other: Level) -> bool:
+    """Whether two levels hold the same."""
+    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in Level._fields)
+
+
 @jit(_nrt=False)
 def level_of(levels, i):
     """Level `i` of a batch."""

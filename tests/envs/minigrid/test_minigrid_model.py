@@ -194,3 +194,15 @@ def test_the_model_is_of_the_level_not_of_the_moment():
     assert same_level(env._first, env._core.level(0))
     env.reset(seed=1)
     assert env.model() is not model
+
+
+def test_the_same_level_again_keeps_its_model():
+    """From the same seed, or a layout: `info["state"]` goes on; another level has its own."""
+    env = made("MiniGrid-DoorKey-5x5-v0", seed=4)
+    model = env.model()
+    _, info = env.reset(seed=4)
+    assert info["state"] == 0
+    assert env.model() is model
+    _, info = env.reset(seed=5)
+    assert "state" not in info
+    assert env.model() is not model
