@@ -1,4 +1,4 @@
-"""One MiniGrid environment: the batched core with one slot, and the attributes that MiniGrid's users touch."""
+"""One MiniGrid environment: the batched core with one slot, and the answer key of its levels."""
 
 import math
 from operator import index
@@ -9,18 +9,18 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from rltk.envs.minigrid.board import AHEAD_X, AHEAD_Y
+from rltk.envs.minigrid.attributes import MiniGridAttributes
 from rltk.envs.minigrid.core import Core
 from rltk.envs.minigrid.engine import NEXT_STEP
-from rltk.envs.minigrid.family import Family, check_limit, configure, limit_of, reward_model
-from rltk.envs.minigrid.level import CARRYING, DIRECTION, LIMIT, MAX_STEPS, RULE, STEPS, Level, X, Y, copied, equal
+from rltk.envs.minigrid.family import Family, configure, reward_model
+from rltk.envs.minigrid.level import LIMIT, MAX_STEPS, RULE, Level, copied, equal
 from rltk.envs.minigrid.making.playing import core_for, misfit_of
 from rltk.envs.minigrid.models.base import LevelModel, same_level
 from rltk.envs.minigrid.models.obstacles import ObstacleModel
 from rltk.envs.minigrid.models.still import StillModel, shortest_plan
 from rltk.envs.minigrid.observing import Observer
 from rltk.envs.minigrid.rules import OBSTACLES_RULE
-from rltk.envs.minigrid.things import Actions, GridView, Thing, code_of_thing, thing_of
+from rltk.envs.minigrid.things import Actions, GridView
 from rltk.envs.tabular.options import check_integer
 from rltk.envs.tabular.state import check_range
 from rltk.errors import ArgumentError
@@ -34,7 +34,7 @@ METADATA: dict[str, Any] = {
 }
 
 
-class MiniGridEnv(gym.Env[Any, int]):
+class MiniGridEnv(MiniGridAttributes, gym.Env[Any, int]):
     """A level of `family`, seed for seed that of minigrid 3.2.0, with the family's own options by keyword.
 
     family: a name, or a `Family` of your own. Of every family: max_steps, see_through_walls (where the family leaves it
@@ -186,108 +186,6 @@ class MiniGridEnv(gym.Env[Any, int]):
         if self._window is not None:
             self._window.close()
             self._window = None
-
-    # What MiniGrid's users touch
-
-    @property
-    def agent_pos(self) -> tuple[int, int]:
-        """(x, y) of the agent."""
-        return int(self._body[X]), int(self._body[Y])
-
-    @agent_pos.setter
-    def agent_pos(self, place: Any) -> None:
-        x, y = place
-        self.grid._check(x, y)
-        self._body[X], self._body[Y] = x, y
-
-    @property
-    def agent_dir(self) -> int:
-        """Where the agent looks: 0 right, 1 down, 2 left, 3 up."""
-        return int(self._body[DIRECTION])
-
-    @agent_dir.setter
-    def agent_dir(self, direction: int) -> None:
-        if direction not in range(4):
-            raise ArgumentError(f"agent_dir: 0 right, 1 down, 2 left or 3 up; found {direction!r}")
-        self._body[DIRECTION] = direction
-
-    @property
-    def carrying(self) -> Thing | None:
-        """What the agent carries."""
-        return thing_of(int(self._body[CARRYING]))
-
-    @carrying.setter
-    def carrying(self, thing: Any) -> None:
-        new = thing_of(code_of_thing(thing))
-        if new is not None and not new.can_pickup():
-            raise ArgumentError(f"carrying: None, a key, a ball or a box; found {thing!r}")
-        self._body[CARRYING] = 0 if new is None else new.code
-
-    @property
-    def max_steps(self) -> float:
-        """After so many steps the episode is truncated: an int, or `math.inf`."""
-        return limit_of(self._body[MAX_STEPS] if self._started else self._core.levels.board[LIMIT])
-
-    @max_steps.setter
-    def max_steps(self, limit: float) -> None:
-        register = check_limit("max_steps", limit)
-        self._body[MAX_STEPS] = self._core.levels.board[LIMIT] = register
-        self._say_how_it_pays(register)
-
-    @property
-    def step_count(self) -> int:
-        """Steps of this episode so far."""
-        return int(self._body[STEPS])
-
-    @property
-    def steps_remaining(self) -> float:
-        """Steps until truncation."""
-        return self.max_steps - self.step_count
-
-    @property
-    def mission(self) -> str:
-        """What the agent is told."""
-        return self._setting.plan.missions.texts[self.mission_number]
-
-    @property
-    def mission_number(self) -> int:
-        """The number of `mission` among the family's sentences."""
-        return int(self._core.mission_numbers[0])
-
-    @property
-    def width(self) -> int:
-        """Cells from left to right."""
-        return self.grid.width
-
-    @property
-    def height(self) -> int:
-        """Cells from top to bottom."""
-        return self.grid.height
-
-    @property
-    def agent_view_size(self) -> int:
-        """Cells along a side of the view."""
-        return self._setting.view.agent_view_size
-
-    @property
-    def see_through_walls(self) -> bool:
-        """Whether walls hide nothing."""
-        return self._setting.sees_through
-
-    @property
-    def dir_vec(self) -> NDArray[np.int64]:
-        """(2,): one step ahead."""
-        return np.array([AHEAD_X[self.agent_dir], AHEAD_Y[self.agent_dir]])
-
-    @property
-    def right_vec(self) -> NDArray[np.int64]:
-        """(2,): one step to the agent's right."""
-        return np.array([-AHEAD_Y[self.agent_dir], AHEAD_X[self.agent_dir]])
-
-    @property
-    def front_pos(self) -> NDArray[np.int64]:
-        """(2,): the cell ahead of the agent."""
-        return self.agent_pos + self.dir_vec
 
     # The answer key
 
