@@ -178,13 +178,20 @@ def _made(env: Any, num_envs: int | None, options: dict[str, Any]) -> VectorEnv[
             options = {"form": "flat", **options}
             if options["form"] == "dict":
                 options = {"mission": "number", **options}
-        return gym.make_vec(
-            env,
-            num_envs=1 if num_envs is None else num_envs,
-            vectorization_mode="vector_entry_point",
-            autoreset_mode=AutoresetMode.SAME_STEP,
-            **options,
-        )
+        if "autoreset_mode" in options:
+            raise ArgumentError("autoreset_mode: leave it out; Stable-Baselines3 needs SAME_STEP, and gets it")
+        try:
+            return gym.make_vec(
+                env,
+                num_envs=1 if num_envs is None else num_envs,
+                vectorization_mode="vector_entry_point",
+                autoreset_mode=AutoresetMode.SAME_STEP,
+                **options,
+            )
+        except TypeError as error:
+            raise ArgumentError(
+                f"env: the batch of {env} can't be made for Stable-Baselines3 ({error}); its own make_vec_env makes one"
+            ) from error
     if not isinstance(env, VectorEnv):
         raise ArgumentError(f"env: an id or a Gymnasium VectorEnv; found {type(env).__name__}")
     if options:

@@ -125,7 +125,8 @@ def check_spaces(env: Any, learner: str) -> None:
     if not isinstance(env.observation_space, gym.spaces.Discrete):
         raise SpaceError(
             f"{learner} keeps a table and needs Discrete observations; this environment's are {env.observation_space}. "
-            'rltk\'s environments take observation="index"'
+            "rltk's tabular environments take observation=\"index\"; a level of MiniGrid's is one as "
+            "rltk.envs.tabular.TabularEnv(env.unwrapped.mdp())"
         )
     if not isinstance(env.action_space, gym.spaces.Discrete):
         raise SpaceError(

@@ -109,6 +109,21 @@ class MiniGridAttributes:
         return self._setting.view.agent_view_size
 
     @property
+    def highlight(self) -> bool:
+        """Whether `render` shows lighter what the agent sees."""
+        return self._setting.view.highlight
+
+    @property
+    def tile_size(self) -> int:
+        """Pixels a cell in `render`."""
+        return self._setting.view.tile_size
+
+    @property
+    def agent_pov(self) -> bool:
+        """Whether `render` shows the agent's view instead of the board."""
+        return self._setting.view.agent_pov
+
+    @property
     def see_through_walls(self) -> bool:
         """Whether walls hide nothing."""
         return self._setting.sees_through

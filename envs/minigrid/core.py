@@ -129,8 +129,13 @@ class Core:
     # The state, as arrays with the axis N first
 
     def get_state(self) -> dict[str, NDArray[Any]]:
-        """grid (N, height, width) uint8, body (N, BODY) int32, memory (N, M) int32: copies."""
-        return {"grid": self.cells.copy(), "body": self.levels.body.copy(), "memory": self.levels.memory.copy()}
+        """grid (N, height, width) uint8, body (N, BODY) int32, memory (N, M) int32: copies; rule (N,) int64."""
+        return {
+            "grid": self.cells.copy(),
+            "body": self.levels.body.copy(),
+            "memory": self.levels.memory.copy(),
+            "rule": np.full(self.count, self.setting.plan.rule),
+        }
 
     def set_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go to what `checked` gave back."""
@@ -146,6 +151,7 @@ class Core:
             "grid": (np.uint8, (n, height, width)),
             "body": (np.int32, (n, BODY)),
             "memory": (np.int32, (n, self.levels.memory.shape[1])),
+            "rule": (np.int64, (n,)),
             "stream": (np.uint64, (n, 6)),
             **extra,
         }
@@ -153,6 +159,11 @@ class Core:
             state, {key: dtype for key, (dtype, _) in known.items()}, {key: shape for key, (_, shape) in known.items()}
         )
         body = found["body"]
+        if (found["rule"] != self.setting.plan.rule).any():
+            raise ArgumentError(
+                "state['rule']: episodes of this level end by another rule, so the state is of another family or "
+                "layout; go to it in an environment that plays that one"
+            )
         check_range("grid", found["grid"], 1, N_CODES)
         check_range("memory", found["memory"], -1, self.levels.grid.shape[1])
         check_stream(found["stream"])

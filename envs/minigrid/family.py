@@ -204,7 +204,8 @@ def configure(
     own = kind.options
     unknown = [name for name in options if name not in own]
     if unknown:
-        known = ", ".join([*own, "max_steps", "see_through_walls", *View.__dataclass_fields__])
+        shown = ("observation", "form", "mission", "observation_tile_size")
+        known = ", ".join([*own, "max_steps", "see_through_walls", *View.__dataclass_fields__, *shown])
         raise ArgumentError(f"{family} has no option {', '.join(map(repr, unknown))}; its options are {known}")
     missing = [name for name, default in own.items() if default is inspect.Parameter.empty and name not in options]
     if missing:
@@ -230,7 +231,9 @@ def register(name: str, family: str | Family, **options: Any) -> None:
 
     Raises ArgumentError, before anything is registered, for options that can't be used.
     """
-    configure(family, **{key: value for key, value in options.items() if key != "mission"})
+    from rltk.envs.minigrid.env import MiniGridEnv
+
+    MiniGridEnv(family, **options)  # raises what is wrong with them
     home = "rltk.envs.minigrid"
     gym.register(
         id=name,

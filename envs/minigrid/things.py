@@ -138,6 +138,11 @@ class GridView:
         self._check(x, y)
         self._cells[y, x] = code_of_thing(thing)
 
+    @property
+    def grid(self) -> list[Thing | None]:
+        """What stands on every cell, row by row."""
+        return [thing_of(code) for code in self._cells.ravel().tolist()]
+
     def encode(self) -> NDArray[np.uint8]:
         """(width, height, 3) uint8: every cell's (object, colour, state)."""
         return cells.TRIPLES[self._cells].transpose(1, 0, 2)

@@ -17,6 +17,7 @@ def policy_of(agent: Any, env: Any, mdp: MDP, deterministic: bool) -> tuple[np.n
     Raises ModelError, saying why, where they can't be had; ArgumentError where they are not of this environment.
     """
     probabilities = _probabilities_of(agent, deterministic)
+    _check_observed(agent, env)
     policy = np.empty((mdp.n_states, mdp.n_actions))
     seen = []
     for begin in range(0, mdp.n_states, _BATCH):
@@ -31,6 +32,29 @@ def policy_of(agent: Any, env: Any, mdp: MDP, deterministic: bool) -> tuple[np.n
         policy[states] = found
         seen.append(_distinct(observations, states.size))
     return policy, _aliased(seen)
+
+
+def _check_observed(agent: Any, env: Any) -> None:
+    """ArgumentError where the agent learnt from observations of other shapes than `env` shows."""
+    learnt = getattr(agent, "observation_space", None) or getattr(
+        getattr(agent, "env", None), "observation_space", None
+    )
+    shown = getattr(env, "single_observation_space", env.observation_space)
+    if isinstance(learnt, gym.Space) and not getattr(agent, "acts_on_states", False) and _form(learnt) != _form(shown):
+        raise ArgumentError(
+            f"{type(agent).__name__} learnt from observations in the form {_form(learnt)}, and this environment shows "
+            f"{_form(shown)}. Make it with the same options, such as form= and observation=, and with the same wrappers"
+        )
+
+
+def _form(space: gym.Space[Any]) -> str:
+    """A space's kind and shape, in words; its bounds may differ."""
+    if isinstance(space, gym.spaces.Dict):
+        return "{" + ", ".join(f"{name}: {_form(part)}" for name, part in space.spaces.items()) + "}"
+    if isinstance(space, gym.spaces.Tuple):
+        return "(" + ", ".join(map(_form, space.spaces)) + ")"
+    size = f"({space.n})" if isinstance(space, gym.spaces.Discrete) else ""
+    return f"{type(space).__name__}{size or (space.shape if space.shape is not None else '')}"
 
 
 def _probabilities_of(agent: Any, deterministic: bool) -> Any:

@@ -97,7 +97,8 @@ def _episode(
 def _state_in(info: dict[str, Any], agent: Any) -> Any:
     if "state" not in info:
         raise ArgumentError(
-            f"{type(agent).__name__} acts on the state's number, but info['state'] does not hold it in this environment"
+            f"{type(agent).__name__} acts on the state's number, which info['state'] does not hold here. Where each "
+            "reset makes another level, grade it on its own: evaluate(agent, env) right after solve(env)"
         )
     return info["state"]
 

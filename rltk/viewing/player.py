@@ -190,8 +190,9 @@ class Player:
     def _require_state(self) -> None:
         if self._acts_on_states and self.episode.state is None:
             raise ArgumentError(
-                'this agent acts on state indices, but the environment puts no "state" into info; use an rltk '
-                "environment, or an agent that acts on observations"
+                'this agent acts on state indices, but the environment puts no "state" into info. Use an agent that '
+                "acts on observations; or, where each reset makes another level, play one for ever: "
+                'gym.make("rltk/MiniGrid-v0", layout=Layout.from_env(env)), from rltk.envs.minigrid'
             )
 
     def _scene(self) -> Scene:

@@ -11,14 +11,15 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from rltk.envs.minigrid.cells import STATES
-from rltk.envs.minigrid.level import RULE, Level, Levels, copied
+from rltk.envs.minigrid.cells import EMPTY, STATES
+from rltk.envs.minigrid.level import CARRYING, RULE, TARGET, Level, Levels, copied
 from rltk.envs.minigrid.models.base import LevelModel, name_of
 from rltk.envs.minigrid.models.explore import ALL, NOT_ALL, distances, explore, plan_of
 from rltk.envs.minigrid.models.states import (
     AGENT,
     FACING,
     FIRST_THING,
+    Parts,
     bound,
     digits_now,
     digits_of,
@@ -26,7 +27,7 @@ from rltk.envs.minigrid.models.states import (
     parts_of,
     put_states,
 )
-from rltk.envs.minigrid.rules import OBSTACLES_RULE
+from rltk.envs.minigrid.rules import CARRY_RULE, OBSTACLES_RULE
 from rltk.errors import ModelError, SizeError
 
 MOST_STATES = 5_000_000  # of a model
@@ -37,12 +38,15 @@ MOST_NUMBERS = 2.0**62  # a state's number must fit in 64 bits
 class StillModel(LevelModel):
     """Every state of a level in which nothing moves by itself.
 
-    most: states. Raises SizeError, with the number, where there may be or are more states.
+    most: states. Raises SizeError, with the number, where there may be or are more states, and ModelError where a board
+    does not tell its state.
     """
 
     def __init__(self, level: Level, n_actions: int, most: int = MOST_STATES) -> None:
         super().__init__(level, n_actions)
+        refuse_target_in_hand(level)
         self.parts, first = parts_of(self._level)
+        refuse_twins_in_boxes(self.parts)
         self.bound = bound(self.parts)
         if self.bound >= MOST_NUMBERS:
             raise SizeError(self._too_many("may have", self.bound))
@@ -106,10 +110,12 @@ class StillModel(LevelModel):
 def shortest_plan(level: Level, n_actions: int, most: int = MOST_SEARCHED) -> NDArray[np.int8] | None:
     """(L,) the actions of a shortest way to success in `level`; None where there is none.
 
-    Raises SizeError where the first `most` states hold none, ModelError where things move by themselves.
+    Raises SizeError where the first `most` states hold none, ModelError where things move by themselves, or where the
+    agent carries already what it is to pick up.
     """
     if level.board[RULE] == OBSTACLES_RULE:
         raise ModelError("obstacles move at random, so no plan is sure; solve the level's mdp() instead")
+    refuse_target_in_hand(level)
     copy = copied(level)
     parts, first = parts_of(copy)
     if bound(parts) >= MOST_NUMBERS:
@@ -118,3 +124,25 @@ def shortest_plan(level: Level, n_actions: int, most: int = MOST_SEARCHED) -> ND
     if end == NOT_ALL:
         raise SizeError(f"none of the first {most:,} states is a success; take a smaller level")
     return plan_of(reached)
+
+
+def refuse_target_in_hand(level: Level) -> None:
+    """Raise ModelError where the rule would have to remember the place in which the target is set down."""
+    if level.board[RULE] == CARRY_RULE and level.body[CARRYING] == level.body[TARGET] != 0:
+        raise ModelError(
+            "the agent carries already what it is to pick up, and where it sets that down is no part of a state. "
+            "Let the thing lie on the board"
+        )
+
+
+def refuse_twins_in_boxes(parts: Parts) -> None:
+    """Raise ModelError where, once a box is open, two states look alike in all: a board would not tell its state."""
+    held = [
+        (code, box) for code, box in zip(parts.contents.tolist(), parts.things.tolist(), strict=True) if code > EMPTY
+    ]
+    for code, box in held:
+        if code in parts.things.tolist() or any(code == other and box != twin for other, twin in held):
+            raise ModelError(
+                f"a box holds a {name_of(code)} like another of this level, so that once it is open a board may be two "
+                "states. Give one of them another colour, or ask for shortest_plan(), which is exact here too"
+            )

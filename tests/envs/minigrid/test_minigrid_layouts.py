@@ -19,7 +19,7 @@ from rltk.envs.minigrid.levels.layout import EXAMPLE
 from rltk.envs.minigrid.making.layout import MOST_CELLS, READS, RULES, layout_of
 from rltk.envs.minigrid.making.words import WORDS, code_of_words, words_of
 from rltk.envs.minigrid.rules import OBSTACLES_RULE
-from rltk.errors import ArgumentError, MapError, RltkError, SizeError, UnknownNameError
+from rltk.errors import ArgumentError, MapError, ModelError, RltkError, SizeError, UnknownNameError
 from rltk.mdp import stream_of
 
 DOOR_KEY = "rltk/MiniGrid-DoorKey-5x5-v0"
@@ -674,3 +674,71 @@ def test_a_layout_needs_no_stream():
     env = make(layout=HALL)
     env.reset(seed=4)
     assert stream_of(env.np_random).tolist() == stream_of(gym.utils.seeding.np_random(4)[0]).tolist()
+
+
+# What a layout can hold and a model can't
+
+
+def test_a_target_in_the_agents_hand_is_not_modelled():
+    """Where it is set down would be remembered by the rule, not by the state."""
+    text = "######\n#>..b#\n#....#\n######\n---\nrule = 'carry'\ntarget = 'blue ball'\ntarget_at = [1, 2]\n"
+    env = gym.make("rltk/MiniGrid-v0", layout=text + "[agent]\ncarrying = 'blue ball'\n[legend]\nb = 'blue ball'\n")
+    env.reset()
+    for ask in (env.unwrapped.mdp, env.unwrapped.shortest_plan):
+        with pytest.raises(ModelError, match="carries already"):
+            ask()
+    graded = rltk.evaluate(Idle(), env, episodes=2)
+    assert not graded.exact
+    assert "carries already" in graded.reason
+
+
+@pytest.mark.parametrize(
+    ("row", "legend", "refused"),
+    [
+        ("#x>bG#", "x = 'green box with blue ball'\nb = 'blue ball'", True),
+        ("#x>yG#", "x = 'green box with blue ball'\ny = 'red box with blue ball'", True),
+        ("#x>xG#", "x = 'green box with blue ball'", False),
+        ("#x>bG#", "x = 'green box with blue ball'\nb = 'red ball'", False),
+    ],
+)
+def test_a_board_that_would_be_two_states_is_not_modelled(row, legend, refused):
+    """What comes out of a box must look like nothing else, or all boxes alike; then the steps follow the model."""
+    env = gym.make("rltk/MiniGrid-v0", layout=f"######\n{row}\n#....#\n######\n---\n[legend]\n{legend}\n").unwrapped
+    env.reset()
+    if refused:
+        with pytest.raises(ModelError, match="two states"):
+            env.mdp()
+        assert env.shortest_plan() is not None
+        return
+    model, random, state = env.model(), np.random.default_rng(0), 0
+    for _ in range(300):
+        action = int(random.integers(7))
+        _, _, terminated, _, info = env.step(action)
+        if terminated:
+            env.reset()
+            state = 0
+            continue
+        state = int(model.reached.next_state[state, action])
+        assert info["state"] == state
+
+
+def test_a_state_goes_only_where_its_rule_is_played():
+    """A state of a layout is none of the family's own level of the same size."""
+    env = gym.make("rltk/MiniGrid-Empty-5x5-v0").unwrapped
+    carry = "#####\n#>.b#\n#...#\n#...#\n#####\n---\nrule = 'carry'\ntarget = 'blue ball'\n[legend]\nb = 'blue ball'\n"
+    env.reset(options={"layout": carry})
+    state = env.get_state()
+    env.reset(seed=0)
+    with pytest.raises(ArgumentError, match="another rule"):
+        env.set_state(state)
+    env.reset(options={"layout": carry})
+    env.set_state(state)
+
+
+class Idle:
+    """Turns left."""
+
+    gamma = 0.9
+
+    def predict(self, observation, state=None, episode_start=None, deterministic=False):
+        return 0, None
