@@ -33,7 +33,9 @@ def jit(function: Callable[..., Any] | None = None, **options: Any) -> Any:
         return lambda f: jit(f, **options)
     # Said outright, since a kernel that is called would otherwise take it over from its caller.
     counts_references = options.pop("_nrt", True)
-    dispatcher = numba.njit(error_model="numpy", _nrt=counts_references, **options)(function)
+    # A second entry point, for callers in C, would be a tenth of the compiler's work, and nobody has use for it.
+    options = {"error_model": "numpy", "no_cfunc_wrapper": True, **options}
+    dispatcher = numba.njit(_nrt=counts_references, **options)(function)
     folder = _cache_folder(Path(function.__code__.co_filename).resolve())
     if folder is not None:
         # numba reads its cache folder from its configuration when a cache is made, and only then.

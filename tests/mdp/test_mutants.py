@@ -71,10 +71,16 @@ COMPILED = [
 
 # Argument: a JSON list of [folder, tests]. Prints the exit codes of pytest in each folder as a JSON list.
 DRIVER = """
-import json, os, sys
+import gc, json, os, sys
 import gymnasium, hypothesis, numba, numpy, pytest, scipy.sparse.linalg, scipy.stats
+import _hypothesis_pytestplugin
 
-options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--hypothesis-profile=mutants"]
+# Whether a test fails is all that is asked: no rewritten asserts, no pages of explanation, no other plugin.
+options = ["-x", "-q", "--assert=plain", "--tb=line", "--hypothesis-profile=mutants"]
+options += ["-p", "_hypothesis_pytestplugin", "-p", "no:cacheprovider"]
+os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+gc.collect()
+gc.freeze()  # what the copies share is not searched again in each
 codes = []
 for folder, tests in json.loads(sys.argv[1]):
     child = os.fork()

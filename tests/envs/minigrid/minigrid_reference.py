@@ -97,11 +97,10 @@ def assert_same_level(mine, theirs, where=""):
     assert mine.max_steps == theirs.max_steps, where
     assert (mine.carrying is None) == (theirs.carrying is None), where
     assert mine.carrying is None or mine.carrying.encode() == theirs.carrying.encode(), where
-    for x in range(mine.width):
-        for y in range(mine.height):
-            held = getattr(theirs.grid.get(x, y), "contains", None)
-            if held is not None:
-                assert mine.grid.get(x, y).contains.encode() == held.encode(), where
+    for i, thing in enumerate(theirs.grid.grid):  # row by row
+        held = getattr(thing, "contains", None)
+        if held is not None:
+            assert mine.grid.get(i % mine.width, i // mine.width).contains.encode() == held.encode(), where
 
 
 class Errands:

@@ -23,7 +23,7 @@ LEVELS = [
     ("MiniGrid-LavaGapS5-v0", {}, 1),
     ("MiniGrid-LavaCrossingS9N1-v0", {}, 2),
     ("MiniGrid-GoToDoor-5x5-v0", {}, 0),
-    ("MiniGrid-GoToObject-6x6-N2-v0", {"size": 5}, 1),
+    ("MiniGrid-GoToObject-6x6-N2-v0", {"size": 4}, 1),
     ("MiniGrid-Fetch-5x5-N2-v0", {}, 0),
     ("MiniGrid-PutNear-6x6-N2-v0", {}, 0),
     ("MiniGrid-MemoryS7-v0", {}, 4),
