@@ -33,6 +33,8 @@ SEEDS = range(200 if FULL else 50)
 
 IDS = sorted(name for _, ids in FAMILIES.values() for name in ids)
 FIRST_IDS = sorted(next(iter(ids)) for _, ids in FAMILIES.values())  # one a family
+# How many seeds of each id are compared: a family's ids share one generator, and differ in its options.
+SEEDS_OF = {name: SEEDS if FULL or name in FIRST_IDS else SEEDS[:25] for name in IDS}
 # How long each id is stepped. So many steps of the first id of a family meet all of its endings.
 STEPS = {name: 100_000 if FULL else 1_500 if name in FIRST_IDS else 200 for name in IDS}
 
