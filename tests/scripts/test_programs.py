@@ -17,6 +17,7 @@ import pytest
 
 from rltk.agents.tabular import TabularLearner
 from rltk.runs import latest_checkpoint, read_log
+from rltk.runs.checkpoint import generations
 from rltk.scripts import pictures
 from rltk.scripts.cli import COMMANDS, main
 
@@ -266,6 +267,11 @@ def test_an_interrupted_run_tells_how_to_go_on(tmp_path, capsys, monkeypatch):
     assert json.loads((folder / "config.json").read_text())["config"]["alpha_end"] == 0.001
 
 
+def whole_ones(root) -> set[Path]:
+    """The checkpoints under `root` that are written to their end."""
+    return {path for folder in root.glob("*/checkpoints") for path in generations(folder)}
+
+
 @pytest.mark.parametrize("env", ["rltk/FourRooms-v0", "FrozenLake-v1"])
 def test_a_killed_run_goes_on_with_the_same_bits(env, tmp_path):
     """SIGKILL at random moments, resume each time: table and log end as those of a run that was never killed."""
@@ -279,9 +285,9 @@ def test_a_killed_run_goes_on_with_the_same_bits(env, tmp_path):
     arguments = ["--root", str(root), *options]
     for _ in range(3):
         process = subprocess.Popen([*command, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        seen, began = set(root.glob("*/checkpoints/*-step-*")), time.monotonic()
-        while not set(root.glob("*/checkpoints/*-step-*")) - seen and time.monotonic() < began + 60:
-            time.sleep(0.001)
+        seen, began = whole_ones(root), time.monotonic()
+        while not whole_ones(root) - seen and time.monotonic() < began + 60:
+            time.sleep(0.002)
         time.sleep(waits.uniform(0, 0.03))  # a checkpoint comes every few hundredths of a second
         os.kill(process.pid, signal.SIGKILL)
         process.wait(timeout=60)
