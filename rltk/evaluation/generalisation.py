@@ -80,6 +80,7 @@ class _Grader:
         self.episodes, self.seed, self.bar = episodes, seed, bar
         self.done = 0
         self.last: MDP | None = None
+        self.repeats = 0  # levels whose model is that of the one before
 
     def grade_all(self, levels: Levels) -> dict[str, Any]:
         """The fields of a LevelsEvaluation."""
@@ -100,6 +101,11 @@ class _Grader:
             self.done += 1
             if self.bar is not None:
                 self.bar.update(self.done)
+        if self.done > 1 and self.repeats == self.done - 1:
+            raise ArgumentError(
+                f"{type(self.env.unwrapped).__name__} is the same level whatever it is reset with; evaluate it without "
+                "levels="
+            )
         reason = reasons[0] if reasons else "the environment's own model"
         episodes = self.episodes if reasons else None
         return dict(criterion=self.criterion, levels=levels, exact=exact, reason=reason, episodes=episodes, **figures)
@@ -112,11 +118,7 @@ class _Grader:
         except SizeError as error:  # its states are too many: played instead
             facts = {"criterion": self.criterion, "time_limit": None, "reward_model": reward_model_of(self.env)}
             subject = Subject(self.criterion, None, str(error), facts)
-        if subject.mdp is not None and subject.mdp is self.last:
-            raise ArgumentError(
-                f"{type(self.env.unwrapped).__name__} is the same level whatever it is reset with; evaluate it without "
-                "levels="
-            )
+        self.repeats += subject.mdp is not None and subject.mdp is self.last
         self.last = subject.mdp
 
         def begin(episode: int) -> Begun:
