@@ -298,6 +298,14 @@ def test_batches_that_cannot_be_taken_are_named():
         venv.reset()
 
 
+def test_ids_whose_batches_do_not_fit_are_named():
+    """A batch of Gymnasium's own that knows no modes; a mode that is not asked for."""
+    with pytest.raises(ArgumentError, match="make_vec_env"):
+        VecEnv("CartPole-v1", 2)
+    with pytest.raises(ArgumentError, match="autoreset_mode: leave it out"):
+        VecEnv("rltk/MiniGrid-Empty-5x5-v0", 2, autoreset_mode="SameStep")
+
+
 def test_it_is_loaded_on_demand():
     """`import rltk`, and its environments, bring no torch; the name is enough to bring it."""
     code = (
