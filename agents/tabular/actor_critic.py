@@ -16,13 +16,13 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from rltk.agents.tabular.checks import checked_number, masked
 from rltk.agents.tabular.episodes import checked_truncated
 from rltk.agents.tabular.exploration import Softmax, weigh_softmax
 from rltk.agents.tabular.learner import TabularLearner
 from rltk.agents.tabular.memory import lengthened
 from rltk.errors import ArgumentError
 from rltk.mdp import jit
+from rltk.runs.checks import checked_number, masked
 
 
 class Critic(NamedTuple):

@@ -22,11 +22,11 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from rltk.agents.tabular.averages import NoStepSize
-from rltk.agents.tabular.checks import checked_count, checked_number
 from rltk.agents.tabular.episodes import checked_truncated, with_room
 from rltk.agents.tabular.prediction import PredictionLearner
 from rltk.errors import LearningError
 from rltk.mdp import jit
+from rltk.runs.checks import checked_count, checked_number
 
 GOES_ON, TERMINATED, TRUNCATED = 0, 1, 2
 

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from gymnasium.utils import seeding
 
-from rltk.agents.tabular.checks import checked_count
 from rltk.agents.tabular.learner import TabularLearner
 from rltk.errors import ArgumentError
 from rltk.mdp import jit, stream_of
 from rltk.runs import Streams
+from rltk.runs.checks import checked_count
 
 _MOST_CHUNKS, _LARGEST_CHUNK = 64, 64  # of seeds: few enough to be cheap, small enough to share and to be watched
 

@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from rltk.agents.tabular.checks import masked
 from rltk.agents.tabular.exploration import EpsilonGreedy, Exploration
 from rltk.agents.tabular.learner import TabularLearner
 from rltk.errors import ArgumentError
 from rltk.mdp import first_best
 from rltk.runs import Schedule
+from rltk.runs.checks import masked
 
 
 class ControlLearner(TabularLearner):

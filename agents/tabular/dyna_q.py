@@ -16,11 +16,11 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from rltk.agents.tabular.checks import checked_count, checked_number
 from rltk.agents.tabular.control import ControlLearner
 from rltk.agents.tabular.q_learning import q_learning_update
 from rltk.mdp import jit
 from rltk.mdp.streams import integer_below
+from rltk.runs.checks import checked_count, checked_number
 
 
 class Model(NamedTuple):

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rltk.agents.tabular.checks import checked_choice
 from rltk.agents.tabular.memory import lengthened
 from rltk.mdp import jit
+from rltk.runs.checks import checked_choice
 
 TRUNCATED = ("discard", "bootstrap")
 _BY_STEP = ("states", "actions", "rewards", "chances", "next_states", "ends")

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from rltk.agents.tabular.checks import checked_choice, counts_episodes, observes_states
+from rltk.agents.tabular.checks import counts_episodes, observes_states
 from rltk.errors import ArgumentError, CheckpointError, SpaceError
 from rltk.mdp import MDP, model_of, sync_time_limit
 from rltk.runs import Streams
+from rltk.runs.checks import checked_choice
 
 BACKENDS = ("auto", "compiled", "gymnasium")
 

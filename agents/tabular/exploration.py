@@ -23,10 +23,10 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from rltk.agents.tabular.checks import checked_rate
 from rltk.errors import ArgumentError
 from rltk.mdp import jit
 from rltk.runs import Schedule, schedules
+from rltk.runs.checks import checked_rate
 
 LOWEST = -np.finfo(np.float64).max  # what is below it, -inf, is not available
 

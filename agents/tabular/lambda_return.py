@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rltk.agents.tabular.checks import checked_number
 from rltk.agents.tabular.episodes import with_room
 from rltk.agents.tabular.prediction import PredictionLearner
 from rltk.mdp import jit
+from rltk.runs.checks import checked_number
 
 
 class StatesAndRewards(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
-from rltk.agents.tabular.checks import available_actions, check_spaces, checked_count, checked_finite, checked_rate
+from rltk.agents.tabular.checks import available_actions, check_spaces
 from rltk.agents.tabular.experience import Experience
 from rltk.agents.tabular.exploration import EpsilonGreedy, Exploration, exploration_from
 from rltk.agents.tabular.loop import Kernels, Rates, Words, learn_by_stepping, learn_compiled, row_of_table
@@ -24,6 +24,7 @@ from rltk.runs import (
     schedules,
     write_checkpoint,
 )
+from rltk.runs.checks import checked_count, checked_finite, checked_rate
 from rltk.runs.interrupts import held_interrupts
 
 # Steps between two looks at the progress bar and at the keyboard. How they are cut changes nothing of what is learnt.

@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rltk.agents.tabular.averages import NoStepSize
-from rltk.agents.tabular.checks import checked_count, checked_number
 from rltk.agents.tabular.linear import LinearLearner
 from rltk.agents.tabular.memory import lengthened
 from rltk.errors import LearningError
 from rltk.mdp import first_best, jit
+from rltk.runs.checks import checked_count, checked_number
 
 ITERATIONS = 20
 

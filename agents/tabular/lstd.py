@@ -17,11 +17,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rltk.agents.tabular.batch import SettlingLearner
-from rltk.agents.tabular.checks import available_actions, checked_number
+from rltk.agents.tabular.checks import available_actions
 from rltk.agents.tabular.linear import checked_features
 from rltk.agents.tabular.prediction import PredictionLearner
 from rltk.errors import LearningError, SizeError
 from rltk.mdp import jit
+from rltk.runs.checks import checked_number
 
 _MOST_FEATURES = 16_384  # A of 2 GiB
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from rltk.agents.tabular.checks import checked_count
 from rltk.agents.tabular.chunks import (
     Copies,
     bytes_of,
@@ -31,6 +30,7 @@ from rltk.mdp import jit
 from rltk.mdp.sampling import draw_start
 from rltk.mdp.threads import available_cores, checked_threads
 from rltk.mdp.validation import refuse_size
+from rltk.runs.checks import checked_count
 
 _MEND = "Take fewer seeds, episodes or checkpoints"
 

@@ -11,12 +11,12 @@ first and every visit.
 
 from typing import Any
 
-from rltk.agents.tabular.checks import checked_flag
 from rltk.agents.tabular.control import ControlLearner
 from rltk.agents.tabular.episodes import note, size_of_step, steps_of, with_room
 from rltk.agents.tabular.prediction import PredictionLearner
 from rltk.mdp import jit
 from rltk.runs import Schedule
+from rltk.runs.checks import checked_flag
 
 
 @jit(_nrt=False)

@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rltk.agents.tabular.checks import checked_count
 from rltk.agents.tabular.control import ControlLearner
 from rltk.agents.tabular.prediction import PredictionLearner
 from rltk.mdp import jit
 from rltk.mdp.validation import refuse_size
+from rltk.runs.checks import checked_count
 
 
 class Window(NamedTuple):

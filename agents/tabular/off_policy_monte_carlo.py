@@ -29,13 +29,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rltk.agents.tabular.averages import NoStepSize
-from rltk.agents.tabular.checks import checked_flag
 from rltk.agents.tabular.control import ControlLearner
 from rltk.agents.tabular.episodes import checked_truncated, note, steps_of, with_room
 from rltk.agents.tabular.exploration import UCB
 from rltk.agents.tabular.prediction import PredictionLearner
 from rltk.errors import ArgumentError
 from rltk.mdp import jit
+from rltk.runs.checks import checked_flag
 
 
 class WeighedSteps(NamedTuple):

@@ -20,9 +20,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rltk.agents.planning.structure.heap import rise, take_top
-from rltk.agents.tabular.checks import checked_count, checked_number
 from rltk.agents.tabular.control import ControlLearner
 from rltk.mdp import jit
+from rltk.runs.checks import checked_count, checked_number
 
 
 class Sweep(NamedTuple):

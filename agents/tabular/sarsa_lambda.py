@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from rltk.agents.tabular.checks import checked_number
 from rltk.agents.tabular.control import ControlLearner
 from rltk.agents.tabular.traces import teach, traces_of, visit
 from rltk.mdp import jit
+from rltk.runs.checks import checked_number
 
 
 @jit(_nrt=False)

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rltk.agents.tabular.checks import checked_number
 from rltk.agents.tabular.prediction import PredictionLearner
 from rltk.agents.tabular.traces import teach, traces_of, visit
 from rltk.mdp import jit
+from rltk.runs.checks import checked_number
 
 
 @jit(_nrt=False)

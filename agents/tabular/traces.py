@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rltk.agents.tabular.checks import checked_choice
 from rltk.mdp import jit
+from rltk.runs.checks import checked_choice
 
 KINDS = ("accumulating", "replacing", "dutch")
 

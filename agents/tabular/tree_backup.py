@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from rltk.agents.tabular.checks import checked_count
 from rltk.agents.tabular.control import ControlLearner
 from rltk.agents.tabular.n_step import forget_oldest, remember, window_of
 from rltk.mdp import jit
+from rltk.runs.checks import checked_count
 
 
 @jit(_nrt=False)
