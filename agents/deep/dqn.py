@@ -1,0 +1,321 @@
+"""DQN: Q-learning with a network, a replay of what was seen, and a target network that stands still for a while.
+
+    L(w) = mean over a batch from the replay of  huber( Q_w(s, a) - [ r + gamma (1 - terminated) max_b Q_w'(s', b) ] )
+
+w' are older weights: copied from w every `target_update_interval` steps (or averaged, tau < 1). Behaviour is
+epsilon-greedy, epsilon falling along a straight line. An episode cut short by time was not terminated: it bootstraps.
+Each variant changes one term, and they combine:
+
+    double         max_b Q_w'(s', b)  becomes  Q_w'(s', argmax_b Q_w(s', b))
+    dueling        Q(s, a) = V(s) + A(s, a) - mean_b A(s, b)                                        (heads.py)
+    n_step         r + gamma r' + ... + gamma^n Q(s_n, .), stopping at the episode's end            (rltk.replay)
+    prioritised    the batch is drawn in proportion to |error|^alpha, and weighted back             (rltk.replay)
+    values         the return's distribution in place of its mean: C51, QR                          (values.py)
+    noisy          noise in the weights explores, in epsilon's place                                (noisy.py)
+    bootstrapped   K heads, each with its own share of the data; one leads through each episode
+    memory         Q(what was seen so far, a), learnt from sequences                                (recurrent.py)
+
+Sources: Mnih et al. (2015), "Human-level control through deep reinforcement learning"; van Hasselt, Guez and Silver
+(2016), "Deep reinforcement learning with double Q-learning"; Wang et al. (2016), "Dueling network architectures";
+Schaul et al. (2016), "Prioritized experience replay"; Fortunato et al. (2018), "Noisy networks for exploration"; Osband
+et al. (2016), "Deep exploration via bootstrapped DQN"; Hessel et al. (2018), "Rainbow"; Kapturowski et al. (2019),
+"Recurrent experience replay" (R2D2).
+"""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rltk.agents.deep.acting import Acting
+from rltk.agents.deep.learner import DeepLearner
+from rltk.agents.deep.network import QNetwork
+from rltk.agents.deep.optimisers import optimiser_of, optimiser_state, restore_optimiser
+from rltk.agents.deep.recurrent import sequence_loss
+from rltk.agents.deep.settings import Settings
+from rltk.agents.deep.updates import updates_of
+from rltk.agents.deep.values import values_of
+from rltk.encoders import encoder_from, encoder_of
+from rltk.errors import ArgumentError, CheckpointError
+from rltk.replay import Batch, PrioritisedReplay, Replay, SequenceBatch
+from rltk.runs import schedules
+
+
+class DQN(Acting, DeepLearner):
+    """Learn action values with a network, on any Gymnasium environment with Discrete actions, or a batch of them.
+
+    encoder: what makes features of observations: a module of `rltk.encoders`, the name of one ("mlp", "cnn") with
+    `encoder_kwargs`, a module of your own with `features_dim`, or a callable that makes one from the observation space;
+    None chooses. seed: of every random stream, the environment's included. device: "auto", "cpu", "cuda".
+
+    backend: "torch" is the reference; "compiled" is the same algorithm fast: one kernel for small MLPs on a CPU,
+    torch.compile for all else; "auto" takes the kernel where it fits, torch.compile on a GPU, torch elsewhere.
+
+    The other options are those of `rltk.agents.deep.settings.Settings`.
+
+        agent = rltk.agents.DQN(gym.make("CartPole-v1"), seed=0).learn(50_000, progress_bar=True)
+
+    Raises SpaceError for spaces that it can't take, with what does; ArgumentError for options; SizeError, before any
+    memory is taken, where the replay does not fit.
+    """
+
+    name = "dqn"
+
+    def __init__(
+        self,
+        env: Any,
+        *,
+        encoder: Any = None,
+        encoder_kwargs: Mapping[str, Any] | None = None,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        backend: str = "auto",
+        **options: Any,
+    ) -> None:
+        self.settings = s = Settings.made(options)
+        super().__init__(env, gamma=s.gamma, seed=seed, device=device)
+        self.values = values_of(s.values, s.loss, s.atoms, s.v_min, s.v_max)
+        with self.random.owned():  # initial weights are drawn from the learner's own numbers
+            made = encoder_of(encoder, self.players.plain.space, dict(encoder_kwargs or {}))
+            self.network = QNetwork(deepcopy(made), self.players.n_actions, s, self.values).to(self.device)
+        self.target = deepcopy(self.network).requires_grad_(False)
+        rate = float(schedules.values(s.learning_rate, 0, 1)[0])
+        self.optimiser = optimiser_of(s.optimizer, self.network.parameters(), rate, s.optimizer_kwargs)
+        self.replay: Replay | None = None  # made when learning begins: an agent that only acts needs none
+        self.backend = backend
+        self.backend_updates = updates_of(self, backend)
+        self.exploration_steps = 0  # over which epsilon falls; the first `learn` says
+        self._calls = 0  # of `step`
+        self._due_calls, self._due_moves, self._due_episodes = 0, 0, 0  # since the last update
+        self._init_acting()
+
+    @classmethod
+    def rainbow(cls, env: Any, **options: Any) -> Self:
+        """DQN with the six variants of Rainbow: double, dueling, 3 steps, prioritised, C51, noisy."""
+        six: dict[str, Any] = {"double": True, "dueling": True, "n_step": 3, "prioritised": True, "noisy": True}
+        return cls(env, **{**six, "values": "categorical", **options})
+
+    # The algorithm
+
+    def _turn(self, stop: int) -> None:
+        """Collect until updates are due, or to the timestep `stop`; then update."""
+        frequency, unit = (
+            self.settings.train_freq
+            if isinstance(self.settings.train_freq, tuple)
+            else (
+                self.settings.train_freq,
+                "step",
+            )
+        )
+        calls = frequency - self._due_calls if unit == "step" else 1
+        self._collect(min(calls, -(-(stop - self.timestep) // self.n_envs)))
+        if (self._due_calls if unit == "step" else self._due_episodes) < frequency:
+            return
+        count = self.settings.gradient_steps if self.settings.gradient_steps >= 0 else self._due_moves
+        self._due_calls = self._due_moves = self._due_episodes = 0
+        if self.timestep > self.settings.learning_starts and len(self._replay()) > 0:
+            self.train(count)
+
+    def _collect(self, calls: int) -> None:
+        """Act `calls` times, remember what came of it, and update the target network where that is due."""
+        n, players, replay = self.n_envs, self.players, self._replay()
+        words = self.streams.generator("behaviour").random((calls, n, 2))
+        for k in range(calls):
+            actions = self._behave(words[k])
+            moves = players.step(actions)
+            took = None if moves.took is None else np.flatnonzero(moves.took)
+            self._remember(replay, actions, moves, took)
+            count = n if took is None else took.size
+            self.timestep += count
+            self._due_moves += count
+        self._due_calls += calls
+        every = max(self.settings.target_update_interval // n, 1)
+        for _ in range((self._calls + calls) // every - self._calls // every):
+            self.backend_updates.sync_target(self.settings.tau)
+        self._calls += calls
+
+    def _remember(self, replay: Replay, actions: np.ndarray, moves: Any, took: np.ndarray | None) -> None:
+        given = (actions, moves.rewards, moves.next_observations, moves.terminated, moves.truncated, moves.next_masks)
+        extras = self._shares(actions.size)
+        if took is not None:
+            given = tuple(_taken(part, took) for part in given)  # type: ignore[assignment]
+            extras = _taken(extras, took)
+        if took is None or took.size:
+            replay.add(*given[:5], masks=given[5], extras=extras, envs=took)
+        if moves.began is not None:
+            which = moves.began
+            starts, masks = _taken(self.players.observations, which), _taken(self.players.masks, which)
+            replay.begin(starts, masks=masks, envs=which)
+            self._began(which)
+            self._due_episodes += which.size
+
+    def train(self, gradient_steps: int) -> None:
+        """Make `gradient_steps` updates from the replay. LearningError where one is not finite: it is not made."""
+        rate = float(schedules.values(self.settings.learning_rate, self.timestep, 1)[0])
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        with self.random.owned():
+            losses = self.backend_updates.train(gradient_steps)
+        self.updates += gradient_steps
+        self.losses.extend(losses)
+
+    def sample(self) -> Batch | SequenceBatch:
+        """A batch from the replay: transitions, or sequences for networks with memory."""
+        s, replay = self.settings, self._replay()
+        positions = replay.draw(self.streams.generator("replay"), s.batch_size)
+        if s.memory is not None:
+            return replay.sequences(positions, s.sequence_length + s.burn_in)
+        batch = replay.batch(positions)
+        if isinstance(replay, PrioritisedReplay):
+            beta = float(schedules.values(s.priority_beta, self.timestep, 1)[0])
+            batch = batch._replace(weights=replay.weights(positions, beta))
+        return batch
+
+    def loss(self, batch: Any) -> tuple[Tensor, Tensor]:
+        """(the loss (), each transition's error (B,)) of a batch. The equation at the top of this file."""
+        if self.settings.memory is not None:
+            return sequence_loss(self.network, self.target, self.values, self.settings, batch)
+        outputs = self.network(batch.observations)  # (B, K, A, N)
+        with torch.no_grad():
+            next_outputs = self.target(batch.next_observations)  # (B, K, A, N)
+            judged = self.network(batch.next_observations) if self.settings.double else next_outputs
+            best = best_actions(self.values.mean(judged), batch.next_masks)  # (B, K)
+        chosen = of_actions(outputs, batch.actions[:, None].expand_as(best))  # (B, K, N)
+        rewards, discounts = batch.rewards[:, None].expand_as(best), batch.discounts[:, None].expand_as(best)
+        losses, errors = self.values.loss(chosen, of_actions(next_outputs, best), rewards, discounts)  # (B, K)
+        if "shares" in batch.extras:  # a head learns from its own share of the data
+            shares = batch.extras["shares"].to(losses.dtype)  # (B, K)
+            losses, errors = losses * shares, errors * shares
+        losses, errors = losses.mean(1), errors.abs().mean(1)  # (B,)
+        return (losses if batch.weights is None else batch.weights * losses).mean(), errors
+
+    def _prepare(self, total_timesteps: int) -> None:
+        if not self.exploration_steps:
+            self.exploration_steps = max(int(self.settings.exploration_fraction * total_timesteps), 1)
+
+    @property
+    def exploration_rate(self) -> float:
+        """Epsilon at this timestep; 1 until learning starts."""
+        first, last = self.settings.epsilons()
+        passed = min(self.timestep / self.exploration_steps, 1.0) if self.exploration_steps else 0.0
+        return first + (last - first) * passed
+
+    def _begin(self) -> None:
+        self._replay().begin(self.players.observations, masks=self.players.masks)
+        self._began(np.arange(self.n_envs))
+
+    def _replay(self) -> Replay:
+        """The replay, made at the first call: SizeError, with its size, where there is no room for it."""
+        if self.replay is None:
+            s = self.settings
+            kinds: dict[str, Any] = {"num_envs": self.n_envs, "gamma": s.gamma, "device": self.device.type}
+            kinds["n_step"] = 1 if s.memory is not None else s.n_step
+            if self.players.masked:
+                kinds["n_actions"] = self.players.n_actions
+            if s.bootstrapped > 1:
+                kinds["extras"] = {"shares": ((s.bootstrapped,), np.uint8)}
+            space = self.players.plain.space
+            if s.prioritised:
+                self.replay = PrioritisedReplay(space, s.buffer_size, alpha=s.priority_alpha, **kinds)
+            else:
+                self.replay = Replay(space, s.buffer_size, **kinds)
+        return self.replay
+
+    def _shares(self, count: int) -> dict[str, np.ndarray] | None:
+        heads = self.settings.bootstrapped
+        if heads == 1:
+            return None
+        drawn = self.streams.generator("shares").random((count, heads))
+        return {"shares": (drawn < self.settings.bootstrap_share).astype(np.uint8)}
+
+    # Checkpoints
+
+    def config(self) -> dict[str, Any]:
+        """What makes this learner again, as plain JSON."""
+        encoder = self.network.encoder
+        own = encoder.config() if callable(getattr(encoder, "config", None)) else {"encoder": type(encoder).__name__}
+        return {"settings": self.settings.config(), "encoder": own, "seed": self.streams.root}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], env: Any, *, encoder: Any = None, **options: Any) -> Self:
+        """A new learner with the hyper-parameters that `config` gave. encoder: needed where it was one of your own."""
+        from rltk.agents.deep.players import players_of
+        from rltk.runs import Streams
+
+        if encoder is None:
+            encoder = encoder_from(config["encoder"], players_of(env, Streams(0)).plain.space)
+        settings = Settings.from_config(config["settings"])
+        given = {name: getattr(settings, name) for name in Settings.__dataclass_fields__}
+        return cls(env, encoder=encoder, seed=config["seed"], **given, **options)
+
+    def _own_state(self, copy: bool) -> dict[str, Any]:
+        return {
+            "network": _arrays(self.network),
+            "target": _arrays(self.target),
+            "optimiser": optimiser_state(self.optimiser),
+            "replay": None if self.replay is None else self.replay.state(copy=copy),
+            "exploration_steps": self.exploration_steps,
+            "counts": [self._calls, self._due_calls, self._due_moves, self._due_episodes],
+            "acting": self._acting_state(),
+        }
+
+    def _restore_own(self, state: Mapping[str, Any]) -> None:
+        for module, name in ((self.network, "network"), (self.target, "target")):
+            _restore_arrays(module, state[name], name)
+        restore_optimiser(self.optimiser, state["optimiser"])
+        self.exploration_steps = int(state["exploration_steps"])
+        self._calls, self._due_calls, self._due_moves, self._due_episodes = (int(n) for n in state["counts"])
+        self.players.masked = bool(state["players"].get("masked", False))
+        self.replay = None
+        if state["replay"] is not None:
+            self._replay().restore(state["replay"])
+        self._restore_acting(state["acting"])
+        self.backend_updates.refresh()
+
+    def set_env(self, env: Any) -> Self:
+        """Go on with `env`, which has the same spaces and as many environments; new episodes begin there."""
+        from rltk.agents.deep.players import players_of
+
+        players = players_of(env, self.streams)
+        mine = self.players.plain.space, self.players.n_actions, self.n_envs
+        other = players.plain.space, players.n_actions, players.count
+        if mine != other:
+            raise ArgumentError(f"env: this agent learnt on {mine}, and the new environment has {other}")
+        self.players = players
+        return self
+
+
+def best_actions(values: Tensor, masks: Tensor | None) -> Tensor:
+    """(...) the first of the best among (..., A) values; masks (..., A) bool, without the axis of heads, says what can be done."""
+    if masks is not None:
+        values = values.masked_fill(~masks.unsqueeze(-2), -torch.inf)
+    return values.argmax(-1)
+
+
+def of_actions(outputs: Tensor, actions: Tensor) -> Tensor:
+    """(..., N) of the (..., A, N) outputs those of (...) actions."""
+    index = actions[..., None, None].expand(*actions.shape, 1, outputs.shape[-1])
+    return outputs.gather(-2, index).squeeze(-2)
+
+
+def _taken(part: Any, which: np.ndarray) -> Any:
+    if isinstance(part, dict):
+        return {name: own[which] for name, own in part.items()}
+    return None if part is None else part[which]
+
+
+def _arrays(module: torch.nn.Module) -> dict[str, np.ndarray]:
+    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in module.state_dict().items()}
+
+
+def _restore_arrays(module: torch.nn.Module, arrays: Mapping[str, np.ndarray], what: str) -> None:
+    own = module.state_dict()
+    wrong = sorted(set(own) ^ set(arrays)) or [name for name in own if tuple(own[name].shape) != arrays[name].shape]
+    if wrong:
+        raise CheckpointError(f"the saved {what} does not fit this one at {wrong[0]}: make it with the same encoder")
+    with torch.no_grad():
+        for name, tensor in own.items():
+            tensor.copy_(torch.from_numpy(np.array(arrays[name])))
