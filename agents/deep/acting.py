@@ -16,6 +16,8 @@ class Acting:
     """The acting half of `DQN`, which has the networks."""
 
     def _init_acting(self: Any) -> None:
+        s = self.settings
+        self._is_simple = self.n_envs == 1 and s.memory is None and s.bootstrapped == 1 and not s.noisy
         self._recall: Any = None  # what the memory holds of the episodes under way, for n players
         self._fresh = np.ones(self.n_envs, dtype=bool)  # who stands at a beginning
         self._leaders = np.zeros(self.n_envs, dtype=np.int64)  # the head that leads each player's episode
@@ -30,6 +32,12 @@ class Acting:
         """(n,) what to do now; words (n, 2): whether to explore, and how."""
         masks = self.players.masks
         epsilon = 1.0 if self.timestep < self.settings.learning_starts else self.exploration_rate
+        if (
+            self._is_simple and masks is None
+        ):  # the inner loop of one small environment: no arrays where none are needed
+            if words[0, 0] < epsilon:
+                return np.array([int(words[0, 1] * self.players.n_actions)])
+            return self.backend_updates.greedy(self.players.observations, None)
         explores = words[:, 0] < epsilon  # (n,)
         follows = self.network.memory is not None  # a memory sees every observation
         if not follows and explores.all():

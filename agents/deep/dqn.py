@@ -81,12 +81,15 @@ class DQN(Acting, DeepLearner):
         with self.random.owned():  # initial weights are drawn from the learner's own numbers
             made = encoder_of(encoder, self.players.plain.space, dict(encoder_kwargs or {}))
             self.network = QNetwork(deepcopy(made), self.players.n_actions, s, self.values).to(self.device)
-        self.target = deepcopy(self.network).requires_grad_(False)
+        self.network.encoder.eval()  # but in updates: behaviour is without dropout
+        self.target = deepcopy(self.network).requires_grad_(False).eval()
+        self.target.head.train(s.noisy)
         rate = float(schedules.values(s.learning_rate, 0, 1)[0])
         self.optimiser = optimiser_of(s.optimizer, self.network.parameters(), rate, s.optimizer_kwargs)
         self.replay: Replay | None = None  # made when learning begins: an agent that only acts needs none
         self.backend = backend
         self.backend_updates = updates_of(self, backend)
+        self._epsilons = s.epsilons()
         self.exploration_steps = 0  # over which epsilon falls; the first `learn` says
         self._calls = 0  # of `step`
         self._due_calls, self._due_moves, self._due_episodes = 0, 0, 0  # since the last update
@@ -140,11 +143,15 @@ class DQN(Acting, DeepLearner):
     def _remember(self, replay: Replay, actions: np.ndarray, moves: Any, took: np.ndarray | None) -> None:
         given = (actions, moves.rewards, moves.next_observations, moves.terminated, moves.truncated, moves.next_masks)
         extras = self._shares(actions.size)
-        if took is not None:
+        if self.n_envs == 1 and took is None:
+            replay.add_one(*(_first(part) for part in given), extras=_first(extras))
+        elif took is not None:
             given = tuple(_taken(part, took) for part in given)  # type: ignore[assignment]
             extras = _taken(extras, took)
-        if took is None or took.size:
-            replay.add(*given[:5], masks=given[5], extras=extras, envs=took)
+            if took.size:
+                replay.add(*given, extras=extras, envs=took)
+        else:
+            replay.add(*given, extras=extras)
         if moves.began is not None:
             which = moves.began
             starts, masks = _taken(self.players.observations, which), _taken(self.players.masks, which)
@@ -199,7 +206,7 @@ class DQN(Acting, DeepLearner):
     @property
     def exploration_rate(self) -> float:
         """Epsilon at this timestep; 1 until learning starts."""
-        first, last = self.settings.epsilons()
+        first, last = self._epsilons
         passed = min(self.timestep / self.exploration_steps, 1.0) if self.exploration_steps else 0.0
         return first + (last - first) * passed
 
@@ -273,7 +280,6 @@ class DQN(Acting, DeepLearner):
         if state["replay"] is not None:
             self._replay().restore(state["replay"])
         self._restore_acting(state["acting"])
-        self.backend_updates.refresh()
 
     def set_env(self, env: Any) -> Self:
         """Go on with `env`, which has the same spaces and as many environments; new episodes begin there."""
@@ -299,6 +305,13 @@ def of_actions(outputs: Tensor, actions: Tensor) -> Tensor:
     """(..., N) of the (..., A, N) outputs those of (...) actions."""
     index = actions[..., None, None].expand(*actions.shape, 1, outputs.shape[-1])
     return outputs.gather(-2, index).squeeze(-2)
+
+
+def _first(part: Any) -> Any:
+    """Of a batch of one, without its axis."""
+    if isinstance(part, dict):
+        return {name: own[0] for name, own in part.items()}
+    return None if part is None else part[0]
 
 
 def _taken(part: Any, which: np.ndarray) -> Any:

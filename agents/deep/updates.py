@@ -1,9 +1,22 @@
-"""How updates are made: in torch as they are written down, by torch.compile, or by one kernel. All learn the same."""
+"""How updates are made: in torch as they are written down, by torch.compile, or by one kernel. All learn the same.
 
+| backend | for | beside "torch" |
+| --- | --- | --- |
+| "torch" | everything | the reference |
+| "compiled" | small plain MLPs on a CPU: one kernel of our own (`fused.py`) | equal to rounding, 1e-6 over 16 updates |
+| "compiled" | all else: loss and gradients by torch.compile; CUDA graphs on a GPU | equal to rounding, 1e-5 over 16 |
+| "auto" | the kernel where it fits, torch.compile on a GPU, "torch" elsewhere | |
+
+All draw the same batches from the same random streams, and each can go on from another's checkpoint.
+"""
+
+import shutil
+import sys
 from typing import Any, Protocol
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from rltk.errors import ArgumentError
 from rltk.replay import PrioritisedReplay
@@ -13,6 +26,8 @@ BACKENDS = ("auto", "torch", "compiled")
 
 class Updates(Protocol):
     """What a backend does for a DQN."""
+
+    name: str
 
     def train(self, count: int) -> list[float]:
         """Make `count` updates from the replay and return their losses. LearningError where one is not finite."""
@@ -26,13 +41,11 @@ class Updates(Protocol):
         """(n,) the best actions for plain observations (n, ...), among those that masks (n, A) allow."""
         ...
 
-    def refresh(self) -> None:
-        """The networks were loaded: drop what was made of the old ones."""
-        ...
-
 
 class TorchUpdates:
     """The reference: each update as it is written down."""
+
+    name = "torch"
 
     def __init__(self, learner: Any) -> None:
         self.learner = learner
@@ -44,17 +57,23 @@ class TorchUpdates:
         for _ in range(count):
             learner.resample_noise()
             batch = learner.sample()
-            loss, errors = learner.loss(batch)
+            loss, errors = self.backward(batch)
             losses.append(self.step(loss, batch))
             if isinstance(learner.replay, PrioritisedReplay):
                 learner.replay.update(batch.positions, errors.cpu().numpy())
+        learner.network.encoder.eval()  # behaviour is without dropout; noise in the head stays
         return losses
 
-    def step(self, loss: torch.Tensor, batch: Any) -> float:
-        """One step of the optimiser; the loss."""
+    def backward(self, batch: Any) -> tuple[Tensor, Tensor]:
+        """(loss (), errors (B,)) of a batch, its gradients in the parameters."""
+        loss, errors = self.learner.loss(batch)
         self.learner.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.learner.settings.max_grad_norm)
+        return loss, errors
+
+    def step(self, loss: Tensor, batch: Any) -> float:
+        """One step of the optimiser along the gradients, their norm clipped; the loss."""
+        norm = nn.utils.clip_grad_norm_(self.parameters, self.learner.settings.max_grad_norm)
         value, length = loss.item(), norm.item()
         if not (np.isfinite(value) and np.isfinite(length)):
             raise self.learner.broken(batch)
@@ -74,12 +93,143 @@ class TorchUpdates:
     def greedy(self, observations: Any, masks: np.ndarray | None) -> np.ndarray:
         return self.learner.greedy_actions(observations, masks)
 
-    def refresh(self) -> None:
-        pass
+
+class CompiledUpdates(TorchUpdates):
+    """Loss and gradients in one graph that torch.compile made; what it has not seen yet takes it some seconds."""
+
+    name = "torch.compile"
+
+    def __init__(self, learner: Any) -> None:
+        super().__init__(learner)
+        self._whole = _Loss(learner)
+        names = {id(p): name for name, p in self._whole.named_parameters()}
+        self._names = [names[id(p)] for p in self.parameters]
+        options: dict[str, Any] = {"mode": "reduce-overhead"} if learner.device.type == "cuda" else {}
+        self._gradients = torch.compile(self._loss_and_gradients, dynamic=False, **options)
+
+    def _loss_and_gradients(self, parameters: list[Tensor], batch: Any) -> tuple[Any, Tensor, Tensor]:
+        def objective(own: list[Tensor]) -> tuple[Tensor, Tensor]:
+            given = dict(zip(self._names, own, strict=True))
+            return torch.func.functional_call(self._whole, given, (batch,))
+
+        (loss, errors), pull = _with_gradients(objective, parameters)
+        return pull, loss, errors
+
+    def backward(self, batch: Any) -> tuple[Tensor, Tensor]:
+        tensors = batch._replace(positions=None) if hasattr(batch, "positions") else batch
+        gradients, loss, errors = self._gradients(self.parameters, tensors)
+        for parameter, gradient in zip(self.parameters, gradients, strict=True):
+            parameter.grad = gradient
+        return loss, errors
 
 
-def updates_of(learner: Any, backend: str) -> Updates:
+class FusedUpdates(TorchUpdates):
+    """The kernel of `fused.py`, for many updates at once."""
+
+    name = "kernel"
+
+    def __init__(self, learner: Any) -> None:
+        from rltk.agents.deep.fused import Fused
+
+        super().__init__(learner)
+        self.fused = Fused(learner.network, learner.target, learner.optimiser)
+
+    def train(self, count: int) -> list[float]:
+        learner, replay, size = self.learner, self.learner.replay, self.learner.settings.batch_size
+        if isinstance(replay, PrioritisedReplay):  # each batch depends on the errors of the one before
+            return [self._prioritised() for _ in range(count)]
+        drawn = replay.draw(learner.streams.generator("replay"), count * size)
+        losses, _ = self._made(drawn.reshape(count, size), None)
+        return losses.tolist()
+
+    def _prioritised(self) -> float:
+        batch = self.learner.sample()
+        losses, errors = self._made(batch.positions[None], batch.weights.numpy()[None])
+        self.learner.replay.update(batch.positions, np.abs(errors[0]))
+        return float(losses[0])
+
+    def _made(self, positions: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        learner, s = self.learner, self.learner.settings
+        rate = learner.optimiser.param_groups[0]["lr"]
+        kinds: dict[str, Any] = {"double": s.double, "huber": s.loss == "huber", "max_grad_norm": s.max_grad_norm}
+        losses, errors, fault = self.fused.train(learner.replay.arrays(), positions, rate, weights=weights, **kinds)
+        if fault >= 0:
+            raise learner.broken(learner.replay.batch(positions[fault]))
+        return losses, errors
+
+    def sync_target(self, tau: float) -> None:
+        self.fused.sync_target(tau)
+
+    def greedy(self, observations: Any, masks: np.ndarray | None) -> np.ndarray:
+        if masks is not None:
+            return np.where(masks, self.fused.q(observations), -np.inf).argmax(axis=1)
+        if len(observations) == 1:
+            return np.array([self.fused.greedy_one(observations[0])])
+        return self.fused.greedy(observations)
+
+
+class _Loss(nn.Module):
+    """A learner's loss as a module that holds the network's parameters, for `functional_call`."""
+
+    def __init__(self, learner: Any) -> None:
+        super().__init__()
+        self.network = learner.network
+        self.__dict__["learner"] = learner  # not a part of this module
+
+    def forward(self, batch: Any) -> tuple[Tensor, Tensor]:
+        return self.__dict__["learner"].loss(batch)
+
+
+def _with_gradients(objective: Any, parameters: list[Tensor]) -> tuple[Any, list[Tensor]]:
+    gradients, (loss, errors) = torch.func.grad(lambda own: _loss_first(objective(own)), has_aux=True)(parameters)
+    return (loss, errors), gradients
+
+
+def _loss_first(both: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    return both[0], both
+
+
+def updates_of(learner: Any, backend: str) -> Any:
     """The backend called `backend` for `learner`. ArgumentError for one there is not."""
     if backend not in BACKENDS:
         raise ArgumentError(f"backend is one of {', '.join(BACKENDS)}; it is {backend!r}")
-    return TorchUpdates(learner)
+    if backend == "torch":
+        return TorchUpdates(learner)
+    if not why_no_kernel(learner):
+        return FusedUpdates(learner)
+    if backend == "auto" and learner.device.type != "cuda":
+        return TorchUpdates(learner)
+    if reason := why_no_compiler(learner):
+        print(f"rltk: DQN trains with plain torch, since torch.compile can't be used: {reason}", file=sys.stderr)
+        return TorchUpdates(learner)
+    return CompiledUpdates(learner)
+
+
+def why_no_kernel(learner: Any) -> str:
+    """Why the kernel does not fit this learner: one line; "" where it does."""
+    from rltk.agents.deep.fused import why_not
+
+    s = learner.settings
+    switched = [name for name in ("dueling", "noisy", "memory") if getattr(s, name)]
+    if s.bootstrapped > 1:
+        switched.append("bootstrapped")
+    if switched or s.values != "expected":
+        return f"{switched[0] if switched else s.values} is on"
+    if type(learner).loss is not _plain_loss():
+        return "the loss is one of your own"
+    if learner.device.type != "cpu":
+        return f"the network is on {learner.device}"
+    return why_not(learner.network, learner.target, learner.optimiser)
+
+
+def _plain_loss() -> Any:
+    from rltk.agents.deep.dqn import DQN
+
+    return DQN.loss
+
+
+def why_no_compiler(learner: Any) -> str:
+    """Why torch.compile does not work here; "" where it should."""
+    if learner.device.type == "cpu" and not any(map(shutil.which, ("g++", "c++", "clang++"))):
+        return "there is no C++ compiler; install g++ or clang++"
+    return ""
