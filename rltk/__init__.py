@@ -26,6 +26,7 @@ _HOMES = {
     "watch": "rltk.viewing",
     "agents": "rltk.agents",
     "drawing": "rltk.drawing",
+    "encoders": "rltk.encoders",
     "envs": "rltk.envs",
     "errors": "rltk.errors",
     "evaluation": "rltk.evaluation",
