@@ -31,6 +31,7 @@ _HOMES = {
     "errors": "rltk.errors",
     "evaluation": "rltk.evaluation",
     "mdp": "rltk.mdp",
+    "replay": "rltk.replay",
     "runs": "rltk.runs",
     "viewing": "rltk.viewing",
 }
