@@ -8,16 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rltk.replay.batches import Arrays, Batch, SequenceBatch
+    from rltk.replay.prioritised import PrioritisedReplay
     from rltk.replay.replay import Replay
+    from rltk.replay.sum_tree import SumTree
 
 _HOMES = {
     "Arrays": "batches",
     "Batch": "batches",
+    "PrioritisedReplay": "prioritised",
     "Replay": "replay",
     "SequenceBatch": "batches",
+    "SumTree": "sum_tree",
 }
 
-__all__ = ["Arrays", "Batch", "Replay", "SequenceBatch"]
+__all__ = ["Arrays", "Batch", "PrioritisedReplay", "Replay", "SequenceBatch", "SumTree"]
 
 
 def __getattr__(name: str) -> Any:

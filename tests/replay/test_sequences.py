@@ -1,0 +1,82 @@
+"""Sequences: the steps of one episode, as a slow walk back through a list of all transitions finds them."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rltk.errors import ArgumentError
+from rltk.replay import Replay
+
+
+def slow_walk(slow, number, length):
+    """The rows of the at most `length` steps that end with `number`, oldest first, and if they begin an episode."""
+    alive, rows = slow.alive(), []
+    while len(rows) < length:
+        origin, _, row = slow.entered[number]
+        rows.insert(0, row)
+        before = [k for k in alive if slow.entered[k][1] == origin]
+        if not before:
+            break
+        (number,) = before
+    return rows, origin
+
+
+@given(
+    seed=st.integers(0, 2**32),
+    capacity=st.integers(1, 40),
+    num_envs=st.integers(1, 3),
+    length=st.integers(1, 6),
+    end=st.sampled_from([0.0, 0.1, 0.6]),
+)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_sequences_are_the_slow_ones(twins, seed, length, **arguments):
+    pair = twins(seed, n_step=1, **arguments)
+    first_ones = set()
+    pair_begin = pair.slow.begin
+
+    def begin(names, envs):
+        first_ones.update(range(pair.slow.shown, pair.slow.shown + len(envs)))
+        pair_begin(names, envs)
+
+    pair.slow.begin = begin
+    for _ in range(8):
+        pair.play(9)
+        check_sequences(pair, length, first_ones)
+
+
+def check_sequences(pair, length, first_ones):
+    alive = pair.slow.alive()
+    if not alive:
+        return
+    batch = pair.replay.sequences(np.array(alive) % pair.replay.capacity, length)
+    for i, number in enumerate(alive):
+        rows, origin = slow_walk(pair.slow, number, length)
+        seen, actions, rewards, lasts, discounts, notes = zip(*rows, strict=True)
+        count, pad = len(rows), length - len(rows)
+        assert batch.valid[i].tolist() == [True] * count + [False] * pad
+        assert batch.observations["count"][i].tolist() == [*seen, lasts[-1]] + [lasts[-1]] * pad
+        assert batch.observations["where"][i, :, 1].tolist() == [-n for n in [*seen, lasts[-1]] + [lasts[-1]] * pad]
+        assert batch.actions[i, :count].tolist() == list(actions)
+        assert batch.rewards[i, :count].tolist() == list(map(float, rewards))
+        assert batch.terminated[i].tolist() == [d == 0 for d in discounts] + [False] * pad
+        assert batch.starts[i].tolist() == [origin in first_ones] + [False] * length
+        assert batch.extras["note"][i, :count].tolist() == list(notes)
+        np.testing.assert_array_equal(batch.masks[i], pair.shown([*seen, lasts[-1]] + [lasts[-1]] * pad)[1])
+
+
+def test_on_a_device_sequences_are_the_same(twins, monkeypatch):
+    monkeypatch.setattr("rltk.replay.storage.on_host", lambda device: False)
+    pair = twins(1, capacity=30, num_envs=2, n_step=1)
+    pair.play(100)
+    first_ones = {origin for origin in range(pair.slow.shown) if all(e[1] != origin for e in pair.slow.entered)}
+    check_sequences(pair, 4, first_ones & {origin for origin, *_ in pair.slow.entered})
+
+
+def test_sequences_are_of_single_steps():
+    space = gym.spaces.Discrete(3)
+    with pytest.raises(ArgumentError, match=r"n_step is 2.*use n_step=1"):
+        Replay(space, 9, n_step=2).sequences(np.zeros(1, int), 3)
+    with pytest.raises(ArgumentError, match="length is 0"):
+        Replay(space, 9).sequences(np.zeros(1, int), 0)
