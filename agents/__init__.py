@@ -55,6 +55,7 @@ _HOMES = {
     "TrueOnlineTDLambda": "rltk.agents.tabular",
     "learn_episodes": "rltk.agents.tabular",
     "learn_many": "rltk.agents.tabular",
+    "DQN": "rltk.agents.deep",
     "LAOStar": "rltk.agents.search",
     "LRTDP": "rltk.agents.search",
     "MCTS": "rltk.agents.search",

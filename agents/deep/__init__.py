@@ -1,1 +1,7 @@
-"""Learners with networks: DQN and its parts."""
+"""Learners with networks: DQN, its variants and its parts."""
+
+from rltk.agents.deep.dqn import DQN
+from rltk.agents.deep.learner import DeepLearner
+from rltk.agents.deep.settings import Settings
+
+__all__ = ["DQN", "DeepLearner", "Settings"]

@@ -1,0 +1,204 @@
+"""Saved, killed, disturbed and taken up again: DQN goes on with the same bits."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from gymnasium.vector import AutoresetMode
+
+import rltk
+from rltk.agents.deep import DQN
+from rltk.errors import CheckpointError
+
+from deep_worlds import Clock
+
+SMALL = {
+    "learning_starts": 40,
+    "buffer_size": 300,
+    "batch_size": 16,
+    "train_freq": 3,
+    "gradient_steps": 2,
+    "target_update_interval": 20,
+    "encoder": "mlp",
+    "encoder_kwargs": {"hidden": (16,)},
+    "exploration_fraction": 0.5,
+}
+
+
+def tabular():
+    return gym.make("rltk/FrozenLake-v0")
+
+
+def batch():
+    return gym.make_vec("rltk/FrozenLake-v0", num_envs=4, autoreset_mode=AutoresetMode.SAME_STEP)
+
+
+ROADS = {
+    "the kernel": (tabular, {}),
+    "torch": (tabular, {"backend": "torch"}),
+    "replayed": (Clock, {"backend": "torch"}),
+    "a stack of frames, replayed": (lambda: gym.wrappers.FrameStackObservation(Clock(), 3), {}),
+    "a batch": (batch, {}),
+    "a batch of minigrid": (lambda: gym.make_vec("rltk/MiniGrid-Empty-5x5-v0", num_envs=3, form="flat"), {}),
+    "three steps, prioritised": (tabular, {"n_step": 3, "prioritised": True}),
+    "double, averaged": (tabular, {"double": True, "tau": 0.01, "target_update_interval": 1}),
+    "noisy, dueling, C51": (tabular, {"noisy": True, "dueling": True, "values": "categorical", "atoms": 5}),
+    "bootstrapped": (tabular, {"bootstrapped": 3}),
+    "lstm": (Clock, {"memory": "lstm", "memory_size": 8, "sequence_length": 4, "burn_in": 2}),
+    "rmsprop, a schedule": (tabular, {"optimizer": "rmsprop", "learning_rate": rltk.runs.linear(1e-3, 1e-4, 300)}),
+}
+every_road = pytest.mark.parametrize("road", ROADS)
+
+
+def made(road, seed=4):
+    make, options = ROADS[road]
+    return DQN(make(), seed=seed, **{**SMALL, **options})
+
+
+def bits(agent):
+    """All weights, and what the optimiser keeps."""
+    weights = [tensor.detach().numpy().tobytes() for tensor in agent.network.state_dict().values()]
+    weights += [tensor.detach().numpy().tobytes() for tensor in agent.target.state_dict().values()]
+    kept = agent.state()["optimiser"]
+    return weights + [np.asarray(value).tobytes() for own in kept.values() for value in own.values()]
+
+
+@every_road
+def test_learning_in_two_parts_learns_the_same(road):
+    """n steps and n again are 2 n, within an episode or not."""
+    whole, parts = made(road), made(road)
+    whole.exploration_steps = parts.exploration_steps = 100
+    whole.learn(240)
+    for count in (101, 39, 100) if whole.n_envs == 1 else (120, 120):
+        parts.learn(count)
+
+    assert parts.timestep == whole.timestep
+    assert bits(parts) == bits(whole)
+
+
+@every_road
+def test_saved_and_loaded_it_goes_on_with_the_same_bits(road, tmp_path):
+    """`save`, `load` on a fresh environment, learn on: as if nothing had happened."""
+    whole = made(road)
+    whole.exploration_steps = 100
+    first = made(road)
+    first.exploration_steps = 100
+    whole.learn(120)
+    first.learn(120)
+    first.save(tmp_path / "agent")
+    torch.rand(7)  # whoever else draws torch's numbers changes nothing
+    second = DQN.load(tmp_path / "agent", ROADS[road][0](), backend=ROADS[road][1].get("backend", "auto"))
+    whole.learn(120)
+    second.learn(120)
+
+    assert second.timestep == whole.timestep == 240
+    assert bits(second) == bits(whole)
+    assert second.episodes == whole.episodes
+    assert second.config() == whole.config()
+
+
+@pytest.mark.parametrize("road", ["the kernel", "torch", "replayed", "a batch"])
+def test_whoever_used_the_environment_meanwhile_changes_nothing(road):
+    """Resetting and stepping the learner's own environment in a callback leaves the same weights."""
+
+    def meddle(progress):
+        env = progress.agent.env
+        for _ in range(2):
+            env.reset(seed=99)
+            env.step(env.action_space.sample())
+
+    whole, disturbed = made(road).learn(200), made(road).learn(200, meddle, callback_every=50)
+
+    assert bits(disturbed) == bits(whole)
+
+
+def test_the_backends_go_on_from_each_other(tmp_path):
+    """What the kernel saved, torch loads, optimiser and all, and the other way round: equal to rounding."""
+    first = made("the kernel").learn(150)
+    first.save(tmp_path / "agent")
+    by_torch = DQN.load(tmp_path / "agent", tabular(), backend="torch").learn(30)
+    by_kernel = DQN.load(tmp_path / "agent", tabular(), backend="compiled").learn(30)
+
+    assert by_torch.backend_updates.name == "torch"
+    assert by_kernel.backend_updates.name == "kernel"
+    for one, other in zip(by_torch.network.parameters(), by_kernel.network.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_another_learner_s_state_is_refused(tmp_path):
+    """Another gamma, another environment: named."""
+    made("the kernel").learn(60).save(tmp_path / "agent")
+    state = made("the kernel").learn(60).state()
+    with pytest.raises(CheckpointError, match="settings"):
+        DQN(tabular(), **{**SMALL, "gamma": 0.5}).restore(state)
+    with pytest.raises(CheckpointError):
+        DQN.load(tmp_path / "agent", gym.make("rltk/CliffWalking-v0"))
+    with pytest.raises(CheckpointError, match="holds no checkpoint"):
+        DQN.load(tmp_path / "nothing", tabular())
+
+
+CHILD = """
+import sys
+import gymnasium as gym
+import rltk
+from rltk.agents.deep import DQN
+from rltk.runs import Run
+
+folder, target = sys.argv[1], int(sys.argv[2])
+run = Run.resume(folder)
+agent = DQN(gym.make(sys.argv[3]), seed=run.seed, learning_starts=40, buffer_size=400, batch_size=16, train_freq=2,
+            target_update_interval=20, encoder="mlp", encoder_kwargs={"hidden": (16,)}, n_step=2)
+agent.exploration_steps = 500
+if run.state is not None:
+    agent.restore(run.state)
+print("started", agent.timestep, flush=True)
+while agent.timestep < target:
+    agent.learn(min(37, target - agent.timestep))
+    run.checkpoint(agent, agent.timestep)
+    print(agent.timestep, flush=True)
+run.finish()
+"""
+
+
+@pytest.mark.parametrize("name", ["rltk/FrozenLake-v0", "CartPole-v1"])
+def test_killed_at_random_moments_it_ends_with_the_same_bits(name, tmp_path):
+    """SIGKILL, again and again, wherever it is: the run that was never killed has the same weights, replay and all."""
+    target = 1500
+    finished = []
+    for folder, kills in ((tmp_path / "whole", 0), (tmp_path / "killed", 4)):
+        with rltk.runs.Run.start(folder, env=name, algorithm="dqn", seed=5, name="run") as run:
+            place = run.folder
+        draw = random.Random(3)
+        command = [sys.executable, "-c", CHILD, str(place), str(target), name]
+        for _ in range(kills):
+            child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ)
+            seen = [child.stdout.readline() for _ in range(draw.randint(2, 6))]
+            time.sleep(draw.random() * 0.1)
+            child.send_signal(signal.SIGKILL)
+            child.wait()
+            child.stdout.close()
+            assert seen[0].startswith("started")
+        subprocess.run(command, check=True, capture_output=True, env=os.environ)
+        finished.append(rltk.runs.latest_checkpoint(place / "checkpoints").state["agent"])
+    whole, killed = finished
+
+    assert killed["timestep"] == whole["timestep"] == target
+    assert _flat(killed) == _flat(whole)
+
+
+def _flat(tree, path=""):
+    """A state as {path: bytes or value}, but for what only time decides."""
+    if isinstance(tree, dict):
+        return {key: value for name, own in tree.items() for key, value in _flat(own, f"{path}/{name}").items()}
+    if isinstance(tree, list):
+        return {key: value for i, own in enumerate(tree) for key, value in _flat(own, f"{path}/{i}").items()}
+    if hasattr(tree, "arrays"):  # a ring
+        return _flat({**tree.arrays, "written": tree.written}, path)
+    return {path: tree.tobytes() if isinstance(tree, np.ndarray) else tree}
