@@ -160,7 +160,7 @@ class _Index(_Numbers):
     """A Discrete, which most environments give as a bare int."""
 
     def read(self, value: Any, n: int | None) -> NDArray[Any]:
-        if isinstance(value, int | np.int64) and self._bounds[0] <= value < self._bounds[1]:
+        if n is None and isinstance(value, int | np.int64) and value in self.space:
             return np.array(value, np.int64)
         return super().read(value, n)
 
