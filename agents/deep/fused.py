@@ -1,0 +1,244 @@
+"""The compiled backend for small Q-networks on a CPU: torch's modules and the kernels share one memory.
+
+All parameters of a network lie in one flat array theta, and each torch parameter is a view of it: (in, out) in theta,
+`linear.weight` its transpose. So are Adam's moments in the optimizer's state. Whatever torch does is seen by the
+kernels and the other way round: `state_dict()` is right at any time, and either backend can go on where the other
+stopped. Loading an optimizer's state replaces its tensors; that is noticed, and they are taken over again.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from rltk.agents.deep.fused_kernels import Experience, Rule, Work, best_action, train, values
+from rltk.errors import ArgumentError
+
+WIDEST = 1024
+_NOTHING = np.zeros((0, 0), np.uint8)
+
+
+def why_not(network: nn.Module, target: nn.Module, optimizer: torch.optim.Optimizer) -> str:
+    """Why the kernels can't train `network`: one line; "" where they can."""
+    for one in (network, target):
+        if reason := _why_not_network(one):
+            return reason
+    if [p.shape for p in _parameters(network)] != [p.shape for p in _parameters(target)]:
+        return "the target network has other shapes than the network"
+    if type(optimizer) is not torch.optim.Adam:
+        return f"the optimizer is {type(optimizer).__name__}, not torch.optim.Adam"
+    if len(optimizer.param_groups) != 1:
+        return "the optimizer has more than one group of parameters"
+    group = optimizer.param_groups[0]
+    if {id(p) for p in group["params"]} != {id(p) for p in network.parameters()}:
+        return "the optimizer does not train exactly the network's parameters"
+    for option in ("weight_decay", "amsgrad", "maximize", "differentiable"):
+        if group[option]:
+            return f"Adam's option {option} is on"
+    return ""
+
+
+def _why_not_network(network: Any) -> str:
+    encoder, head = getattr(network, "encoder", None), getattr(network, "head", None)
+    stem, layers, out = getattr(encoder, "stem", None), getattr(encoder, "layers", None), getattr(head, "out", None)
+    if stem is None or not isinstance(layers, nn.Sequential) or type(out) is not nn.Linear:
+        return "the network is not an MLP with a linear head"
+    if stem.kind not in ("numbers", "indices"):
+        return f"observations are {stem.kind}, not all numbers or all indices"
+    linear, others = list(layers)[::2], list(layers)[1::2]
+    if not linear or len(linear) != len(others) or any(type(layer) is not nn.Linear for layer in linear):
+        return "the encoder is not pairs of a linear layer and a rectifier, one at least"
+    if any(type(layer) is not nn.ReLU for layer in others):
+        return f"the activation is {type(others[0]).__name__}, not ReLU"
+    if any(layer.bias is None for layer in (*linear, out)):
+        return "a linear layer has no biases"
+    parameters = _parameters(network)
+    if {id(p) for p in parameters} != {id(p) for p in network.parameters()}:
+        return "the network has parameters besides the MLP's"
+    if any(p.device.type != "cpu" for p in parameters):
+        return f"the network is on {parameters[0].device}, not on the CPU"
+    if {p.dtype for p in parameters} not in ({torch.float32}, {torch.float64}):
+        return f"the parameters are {parameters[0].dtype}, not all float32 or all float64"
+    if any(not p.requires_grad for p in network.parameters()) and network.training:
+        return "some of the parameters are frozen"
+    if max(max(layer.weight.shape[0] for layer in linear), out.weight.shape[0]) > WIDEST:
+        return f"a layer is wider than {WIDEST}, where libraries are as quick"
+    return ""
+
+
+def _linear_layers(network: Any) -> list[nn.Linear]:
+    return [*list(network.encoder.layers)[::2], network.head.out]
+
+
+def _parameters(network: Any) -> list[nn.Parameter]:
+    return [p for layer in _linear_layers(network) for p in (layer.weight, layer.bias)]
+
+
+def _views(flat: torch.Tensor, layers: list[nn.Linear]) -> list[torch.Tensor]:
+    """The places of weights (as torch has them, (out, in)) and biases in `flat` (P,), layer by layer."""
+    views, place = [], 0
+    for layer in layers:
+        n, m = layer.in_features, layer.out_features
+        views += [flat[place : place + n * m].view(n, m).t(), flat[place + n * m : place + (n + 1) * m]]
+        place += (n + 1) * m
+    return views
+
+
+def _share(network: nn.Module) -> torch.Tensor:
+    """Move the parameters of `network` into one flat tensor, which is returned."""
+    layers = _linear_layers(network)
+    parameters = _parameters(network)
+    flat = torch.empty(sum(p.numel() for p in parameters), dtype=parameters[0].dtype)
+    for parameter, view in zip(parameters, _views(flat, layers), strict=True):
+        view.copy_(parameter.data)
+        parameter.data = view
+    return flat
+
+
+class Fused:
+    """Trains and asks the Q-network that `network`, `target` and `optimizer` make up; `why_not` says "" of them.
+
+    network: `encoder.stem` (a Flat), `encoder.layers` (Linear and ReLU in turn), `head.out` (Linear).
+    """
+
+    def __init__(self, network: nn.Module, target: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        if reason := why_not(network, target, optimizer):
+            raise ArgumentError(f'The compiled kernels can\'t train this: {reason}.\nUse backend="torch".')
+        self.network, self.target, self.optimizer = network, target, optimizer
+        stem: Any = network.encoder.stem  # type: ignore[union-attr]
+        self._indices = stem.kind == "indices"
+        self._offsets = np.asarray(stem.offsets, np.int64) if self._indices else np.zeros(0, np.int64)
+        layers = _linear_layers(network)
+        self._widths = np.array([layers[0].in_features, *(layer.out_features for layer in layers)], np.int64)
+        self._wide = max(self._widths[1:])
+        self.n_actions = int(self._widths[-1])
+        self._parameters, self._targets = _parameters(network), _parameters(target)
+        self._share_weights()
+        self._number = self._theta.dtype.type
+        self._scale = self._number(1 if self._indices else stem.scale)
+        self._lines = np.zeros((2, self._wide), self._theta.dtype)
+        self._work = self._working_space(0, 0)
+        self._share_moments()
+
+    def train(
+        self,
+        arrays: Any,
+        positions: np.ndarray,
+        learning_rate: float,
+        *,
+        double: bool = False,
+        huber: bool = True,
+        max_grad_norm: float | None = None,
+        weights: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, np.ndarray, int]:
+        """K updates of B transitions each: losses (K,), TD errors (K, B) and the first update that is not finite or -1.
+
+        arrays: the replay's `arrays()`, with `masks` (slots, A) or None if it has them. positions: (K, B) int64.
+        weights: (K, B) or None. The update that is not finite is not applied, nor is any after it; the losses and
+        errors from there on mean nothing. A state at which no action is available is worth 0.
+        """
+        self._take_over()
+        updates, size = positions.shape
+        rows = _in_rows(arrays.observations)
+        if size > len(self._work.slots) or rows.shape[1] != self._work.columns.shape[1]:
+            self._work = self._working_space(max(size, len(self._work.slots)), rows.shape[1])
+        masks = getattr(arrays, "masks", None)
+        replay = (rows, arrays.origin, arrays.last, arrays.actions, arrays.rewards, arrays.discounts)
+        experience = Experience(*replay, _NOTHING if masks is None else masks, self._offsets, self._scale)
+        beta1, beta2 = self._group["betas"]
+        limit = np.inf if max_grad_norm is None else float(max_grad_norm)
+        rule = Rule(float(learning_rate), beta1, beta2, self._group["eps"], limit, double, huber)
+        losses, errors = np.empty(updates), np.empty((updates, size), self._theta.dtype)
+        shares = np.zeros((0, 0), self._theta.dtype) if weights is None else weights.astype(self._theta.dtype, copy=False)
+        taken = int(self._steps[0])
+        network = self._theta, self._theta_target, self._moments, taken, self._widths
+        fault = train(*network, self._work, experience, rule, positions, shares, losses, errors)
+        if fault == -2:
+            raise ArgumentError(f"Positions lie between 0 and {len(arrays.origin) - 1}; one of these does not.")
+        self._steps += updates if fault < 0 else fault
+        return losses, errors, fault
+
+    def q(self, observations: np.ndarray) -> np.ndarray:
+        """Action values (n, A) of plain observations (n, ...)."""
+        self._take_over()
+        rows = _in_rows(observations)
+        if not len(self._work.slots) or rows.shape[1] != self._work.columns.shape[1]:
+            self._work = self._working_space(max(64, len(self._work.slots)), rows.shape[1])
+        none = np.zeros(0, np.int64), np.zeros(0, np.float32)
+        replay = (rows, none[0], none[0], none[0], none[1], none[1])
+        out = np.empty((len(rows), self.n_actions), self._theta.dtype)
+        values(self._theta, self._widths, self._work, Experience(*replay, _NOTHING, self._offsets, self._scale), out)
+        return out
+
+    def greedy(self, observations: np.ndarray) -> np.ndarray:
+        """The first of the best actions (n,) int64 of plain observations (n, ...)."""
+        return self.q(observations).argmax(1)
+
+    def greedy_one(self, observation: Any) -> int:
+        """The first of the best actions of one plain observation: `greedy` of a batch of one, without a batch's cost."""
+        line = observation.ravel() if isinstance(observation, np.ndarray) else np.array([observation])
+        return best_action(self._theta, self._widths, self._lines, self._offsets, self._scale, line)
+
+    def sync_target(self, tau: float = 1.0) -> None:
+        """theta- <- (1 - tau) theta- + tau theta."""
+        self._take_over()
+        if tau == 1:
+            self._theta_target[:] = self._theta
+        else:
+            self._theta_target *= self._number(1 - tau)
+            self._theta_target += self._number(tau) * self._theta
+
+    def _take_over(self) -> None:
+        """Parameters that moved elsewhere and moments that were loaded are taken into the shared memory again."""
+        if (
+            self._parameters[0].data_ptr() != self._home[0]
+            or self._targets[0].data_ptr() != self._home[1]
+        ):
+            self._share_weights()
+        if self.optimizer.state[self._parameters[0]].get("exp_avg") is not self._moment:
+            self._share_moments()
+
+    def _share_weights(self) -> None:
+        online, target = _share(self.network), _share(self.target)
+        self._theta, self._theta_target = online.numpy(), target.numpy()
+        self._home = self._parameters[0].data_ptr(), self._targets[0].data_ptr()
+
+    def _share_moments(self) -> None:
+        """Adam's state becomes views of `self._moments` (2, P) and `self._steps` (parameters,)."""
+        layers = _linear_layers(self.network)
+        moments = torch.zeros((2, len(self._theta)), dtype=self._parameters[0].dtype)
+        steps = torch.zeros(len(self._parameters))
+        first, second = _views(moments[0], layers), _views(moments[1], layers)
+        for place, parameter in enumerate(self._parameters):
+            state = self.optimizer.state[parameter]
+            if "exp_avg" in state:
+                steps[place] = state["step"]
+                first[place].copy_(state["exp_avg"])
+                second[place].copy_(state["exp_avg_sq"])
+            state.update(step=steps[place], exp_avg=first[place], exp_avg_sq=second[place])
+        self._moments, self._steps = moments.numpy(), steps.numpy()
+        self._group = self.optimizer.param_groups[0]
+        self._moment = first[0]
+
+    def _working_space(self, size: int, features: int) -> Work:
+        number, wide = self._theta.dtype, self._wide
+        padded = -(-size // 16) * 16 + 16
+        return Work(
+            slots=np.zeros(size, np.int64),
+            inputs=np.zeros((size, 0 if self._indices else features), number),
+            columns=np.zeros((size, features), np.int32),
+            entries=np.zeros((size, features), number),
+            counts=np.zeros(size, np.int32),
+            rows=np.zeros((size, wide + 16), number),
+            hidden=np.zeros((len(self._widths) - 2, wide, padded), number),
+            errors=np.zeros((2, wide, padded), number),
+            q=np.zeros((self.n_actions, padded), number),
+            choice=np.zeros(size, np.int64),
+            gradient=np.zeros(len(self._theta), number),
+        )
+
+
+def _in_rows(observations: np.ndarray) -> np.ndarray:
+    """(n, ...) as (n, F), C-contiguous."""
+    return np.ascontiguousarray(observations).reshape(len(observations), -1)
