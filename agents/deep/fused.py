@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from rltk.agents.deep.fused_kernels import Experience, Rule, Work, best_action, train, values
+from rltk.agents.deep.products import SQUARE
 from rltk.errors import ArgumentError
 
 WIDEST = 1024
@@ -222,23 +223,32 @@ class Fused:
         self._moment = first[0]
 
     def _working_space(self, size: int, features: int) -> Work:
-        number, wide = self._theta.dtype, self._wide
-        padded = -(-size // 16) * 16 + 16
+        number, wide, samples = self._parameters[0].dtype, _padded(self._wide), _padded(size)
         return Work(
-            slots=np.zeros(size, np.int64),
-            inputs=np.zeros((size, 0 if self._indices else features), number),
-            columns=np.zeros((size, features), np.int32),
-            entries=np.zeros((size, features), number),
-            counts=np.zeros(size, np.int32),
-            rows=np.zeros((size, wide + 16), number),
-            hidden=np.zeros((len(self._widths) - 2, wide, padded), number),
-            errors=np.zeros((2, wide, padded), number),
-            q=np.zeros((self.n_actions, padded), number),
-            choice=np.zeros(size, np.int64),
-            gradient=np.zeros(len(self._theta), number),
+            slots=_zeros(torch.int64, size),
+            inputs=_zeros(number, size, 0 if self._indices else features),
+            columns=_zeros(torch.int32, size, features),
+            entries=_zeros(number, size, features),
+            counts=_zeros(torch.int32, size),
+            rows=_zeros(number, samples, wide),
+            hidden=_zeros(number, len(self._widths) - 2, wide, samples),
+            errors=_zeros(number, 2, wide, samples),
+            q=_zeros(number, self.n_actions, samples),
+            choice=_zeros(torch.int64, size),
+            gradient=_zeros(number, len(self._theta)),
         )
+
+
+def _zeros(number: torch.dtype, *shape: int) -> np.ndarray:
+    """torch begins its arrays with a line of the cache, NumPy anywhere, and a vector in two lines takes twice as long."""
+    return torch.zeros(shape, dtype=number).numpy()
 
 
 def _in_rows(observations: np.ndarray) -> np.ndarray:
     """(n, ...) as (n, F), C-contiguous."""
     return np.ascontiguousarray(observations).reshape(len(observations), -1)
+
+
+def _padded(length: int) -> int:
+    """Room for whole squares, and rows whose starts do not meet in one set of the cache."""
+    return -(-length // SQUARE) * SQUARE + SQUARE

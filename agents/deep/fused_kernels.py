@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rltk.agents.deep.products import multiply
+from rltk.agents.deep.products import multiply, turn
 from rltk.mdp.jit import jit
 
 # A product and the sum that it enters may be rounded once, as `multiply` does; all else stays IEEE, NaNs included.
@@ -138,12 +138,12 @@ def best_action(theta, widths, lines, offsets, scale, observation):
     now[:m] = 0
     for f in range(n):
         if len(offsets):
-            column = offsets[f] + observation[f]
+            column = offsets[f] + np.int64(observation[f])
             if column < 0 or column >= widths[0]:
                 return -1
-            _add_row(now, 1, theta, column * m, m)
+            _add_row(now, scale, theta, column * m, m)
         elif observation[f] != 0:
-            _add_row(now, observation[f] * scale, theta, f * m, m)
+            _add_row(now, theta.dtype.type(observation[f]) * scale, theta, f * m, m)
     for layer in range(1, layers):
         place += widths[layer - 1] * m
         before, now = now, lines[layer % 2]
@@ -164,9 +164,9 @@ def best_action(theta, widths, lines, offsets, scale, observation):
 
 @jit(_nrt=False, fastmath=_CONTRACT)
 def _add_row(line, factor, theta, place, width):
-    number = line.dtype.type(factor)
+    row = theta[place : place + width]
     for j in range(width):
-        line[j] += number * theta[place + j]
+        line[j] += factor * row[j]
 
 
 @jit(_nrt=False)
@@ -244,7 +244,8 @@ def _forward(theta, widths, work, size, listed):
         _add_columns(work, weights, size)
     else:
         multiply(work.rows, work.inputs, False, weights, size, n, m)
-    _rectify_rows(work.rows, theta[place : place + m], work.hidden[0], size)
+    turn(work.hidden[0], work.rows, size, m)
+    _add_biases(work.hidden[0], theta[place : place + m], size, True)
     place += m
     for layer in range(1, len(widths) - 1):
         n, m = m, widths[layer + 1]
@@ -271,15 +272,6 @@ def _add_columns(work, weights, size):
                     line[j] += entry * row[j]
             else:
                 line[:] = np.nan
-
-
-@jit
-def _rectify_rows(rows, biases, hidden, size):
-    """hidden = max(0, rows + biases) the other way round."""
-    for i in range(size):
-        for j in range(len(biases)):
-            x = rows[i, j] + biases[j]
-            hidden[j, i] = 0 if x < 0 else x
 
 
 @jit
@@ -358,7 +350,8 @@ def _backward(theta, widths, work, size, listed):
         _add_up(work.rows, work.gradient[bias : bias + m], size)
         multiply(work.errors[1 - side], theta[end:bias].reshape(n, m), False, work.errors[side], n, m, size)
         side = 1 - side
-        _stop_where_zero(work.errors[side], below, work.rows, n, size)
+        _stop_where_zero(work.errors[side], below, n, size)
+        turn(work.rows, work.errors[side], n, size)
     n, m = widths[0], widths[1]
     slopes = work.gradient[: n * m].reshape(n, m)
     _add_up(work.rows, work.gradient[n * m : end], size)
@@ -377,14 +370,11 @@ def _add_up(rows, totals, size):
 
 
 @jit
-def _stop_where_zero(errors, hidden, rows, width, size):
-    """The rectifier's slope: errors pass where its output is above zero. Both ways round."""
+def _stop_where_zero(errors, hidden, width, size):
+    """The rectifier's slope: errors pass where its output is above zero."""
     for j in range(width):
         for i in range(size):
             errors[j, i] = errors[j, i] if hidden[j, i] > 0 else 0
-    for i in range(size):
-        for j in range(width):
-            rows[i, j] = errors[j, i]
 
 
 @jit(fastmath=_CONTRACT)

@@ -25,11 +25,22 @@ from numba.extending import intrinsic
 from rltk.mdp.jit import jit
 
 _FEATURES = binding.get_host_cpu_features()
-# Bytes of a vector, and rows whose sums fit beside what is being multiplied: 32 registers, else 16.
-_WIDTH, _ROWS = (64, 12) if _FEATURES.get("avx512f") else (32, 6) if _FEATURES.get("avx") else (16, 6)
-_FEW, _PAIR = 4, 2
+_WIDTH = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx") else 16  # bytes of a vector
+# Sums of so many rows and vectors fit into 32 registers, or into 16, beside what is being multiplied.
+_ROWS, _PAIR = 8 if _WIDTH == 64 else 4, 2
 
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
+
+
+@intrinsic
+def keep_apart(_):
+    """Called in a kernel: LLVM won't copy it into those that call it, and so compile it again for each of them."""
+
+    def generate(context, builder, signature, arguments):
+        builder.function.attributes.add("noinline")
+        return context.get_dummy_value()
+
+    return types.void(), generate
 
 
 @jit(_nrt=False)
@@ -38,33 +49,50 @@ def multiply(out, a, turned, b, rows, inner, columns):
 
     `out`, `a` and `b` are C-contiguous, of one type (float32 or float64), and may be larger than what is used of them.
     """
+    keep_apart()
     lanes = _WIDTH // out.itemsize
     j = 0
-    while j + _PAIR * lanes <= columns:
-        i = 0
-        while i + _ROWS <= rows:
-            _many_wide(out, a, turned, b, i, j, inner, 0)
-            i += _ROWS
-        while i + _FEW <= rows:
-            _few_wide(out, a, turned, b, i, j, inner, 0)
-            i += _FEW
-        while i < rows:
-            _one_wide(out, a, turned, b, i, j, inner, 0)
-            i += 1
-        j += _PAIR * lanes
     while j < columns:
+        left = columns - j
+        wide = left >= _PAIR * lanes
         i = 0
         while i + _ROWS <= rows:
-            _many_edge(out, a, turned, b, i, j, inner, columns - j)
+            if not wide:
+                _rows_edge(out, a, turned, b, i, j, inner, left)
+            elif turned:
+                _rows_turned(out, a, turned, b, i, j, inner, left)
+            else:
+                _rows_straight(out, a, turned, b, i, j, inner, left)
             i += _ROWS
         while i < rows:
-            _one_edge(out, a, turned, b, i, j, inner, columns - j)
+            if wide:
+                _row_wide(out, a, turned, b, i, j, inner, left)
+            else:
+                _row_edge(out, a, turned, b, i, j, inner, left)
             i += 1
-        j += lanes
+        j += _PAIR * lanes if wide else lanes
 
 
-def _tile(rows: int, vectors: int, masked: bool) -> Any:
-    """A function of (out, a, turned, b, i, j, inner, left): C[i:i+rows, j:j+vectors*lanes]; `left` columns if masked."""
+@jit(_nrt=False)
+def turn(out, a, rows, columns):
+    """Write the transpose of `a[:rows, :columns]` into `out[:columns, :rows]`.
+
+    Both are C-contiguous and have room for whole squares of `SQUARE` numbers a side, whose rest is overwritten.
+    """
+    side = _WIDTH // out.itemsize
+    for i in range(0, rows, side):
+        for j in range(0, columns, side):
+            _turn_square(out, a, i, j)
+
+
+SQUARE = 16  # of float32; one of float64 is smaller
+
+
+def _tile(rows: int, vectors: int, *, masked: bool = False, turned: bool | None = None) -> Any:
+    """A function that computes C[i : i + rows, j : j + vectors * lanes], or `left` columns of it if `masked`.
+
+    turned: what its argument `turned` will be, if it is known: the addresses of A's numbers are then simpler.
+    """
 
     @intrinsic
     def tile(_, out, a, turned, b, i, j, inner, left):
@@ -75,31 +103,69 @@ def _tile(rows: int, vectors: int, masked: bool) -> Any:
         out, a, b = (
             context.make_array(signature.args[place])(context, builder, arguments[place]) for place in (0, 1, 3)
         )
-        turned, i, j, inner, left = arguments[2], *arguments[4:]
-        vectors_of = _Vectors(builder, context.get_value_type(signature.args[0].dtype), left if masked else None)
-        size = _I64(vectors_of.size)
-        first = cgutils.unpack_tuple(builder, a.strides)[0]
-        down = builder.select(turned, size, first)
-        along = builder.select(turned, first, size)
-        a_rows = [vectors_of.at(a.data, (builder.add(i, _I64(row)), down)) for row in range(rows)]
-        b_top = vectors_of.at(b.data, (j, size))
-        b_down = cgutils.unpack_tuple(builder, b.strides)[0]
-        sums = [[vectors_of.variable() for _ in range(vectors)] for _ in range(rows)]
-        with cgutils.for_range(builder, inner) as loop:
-            line = vectors_of.at(b_top, (loop.index, b_down))
-            factors = [vectors_of.load(line, vector) for vector in range(vectors)]
-            for start, row in zip(a_rows, sums, strict=True):
-                number = vectors_of.spread(vectors_of.at(start, (loop.index, along)))
-                for factor, total in zip(factors, row, strict=True):
-                    builder.store(vectors_of.multiply_add(number, factor, builder.load(total)), total)
-        out_down = cgutils.unpack_tuple(builder, out.strides)[0]
-        for offset, row in enumerate(sums):
-            start = vectors_of.at(out.data, (builder.add(i, _I64(offset)), out_down), (j, size))
-            for vector, total in enumerate(row):
-                vectors_of.store(builder.load(total), start, vector)
+        i, j, inner, left = arguments[4:]
+        vector = _Vectors(builder, context.get_value_type(signature.args[0].dtype), left if masked else None)
+        size, line = _I64(vector.size), _line(builder, a)
+        is_turned = arguments[2] if turned is None else ir.Constant(ir.IntType(1), turned)
+        down, along = builder.select(is_turned, size, line), builder.select(is_turned, line, size)
+        if turned is not None:
+            down, along = (size, line) if turned else (line, size)
+        a_start, b_start = vector.at(a.data, (i, down)), vector.at(b.data, (j, size))
+        sums = [[vector.variable() for _ in range(vectors)] for _ in range(rows)]
+
+        def step(k):
+            factors = vector.at(b_start, (k, _line(builder, b)))
+            factors = [vector.load(factors, place) for place in range(vectors)]
+            numbers = vector.at(a_start, (k, along))
+            for row, totals in enumerate(sums):
+                number = vector.spread(vector.at(numbers, (_I64(row), down)))
+                for factor, total in zip(factors, totals, strict=True):
+                    builder.store(vector.multiply_add(number, factor, builder.load(total)), total)
+
+        pairs = builder.lshr(inner, _I64(1))
+        with cgutils.for_range(builder, pairs) as loop:
+            k = builder.shl(loop.index, _I64(1))
+            step(k)
+            step(builder.add(k, _I64(1)))
+        with builder.if_then(builder.trunc(inner, ir.IntType(1))):
+            step(builder.shl(pairs, _I64(1)))
+        for row, totals in enumerate(sums):
+            start = vector.at(out.data, (builder.add(i, _I64(row)), _line(builder, out)), (j, size))
+            for place, total in enumerate(totals):
+                vector.store(builder.load(total), start, place)
         return context.get_dummy_value()
 
     return tile
+
+
+@intrinsic
+def _turn_square(_, out, a, i, j):
+    """Transpose one square of vectors, in halves, quarters and so on, each time across the diagonal."""
+
+    def generate(context, builder, signature, arguments):
+        out, a = (context.make_array(signature.args[place])(context, builder, arguments[place]) for place in (0, 1))
+        i, j = arguments[2:]
+        vector = _Vectors(builder, context.get_value_type(signature.args[0].dtype), None)
+        size = _I64(vector.size)
+        start = vector.at(a.data, (i, _line(builder, a)), (j, size))
+        rows = [vector.load(vector.at(start, (_I64(row), _line(builder, a))), 0) for row in range(vector.lanes)]
+        half = vector.lanes // 2
+        while half:
+            for row in range(vector.lanes):
+                if not row & half:
+                    rows[row], rows[row + half] = vector.exchange(rows[row], rows[row + half], half)
+            half //= 2
+        start = vector.at(out.data, (j, _line(builder, out)), (i, size))
+        for row, value in enumerate(rows):
+            vector.store(value, vector.at(start, (_I64(row), _line(builder, out))), 0)
+        return context.get_dummy_value()
+
+    return types.void(out, a, types.intp, types.intp), generate
+
+
+def _line(builder: Any, array: Any) -> Any:
+    """Bytes from one row of a matrix to the next."""
+    return cgutils.unpack_tuple(builder, array.strides)[0]
 
 
 class _Vectors:
@@ -154,6 +220,14 @@ class _Vectors:
         """one * other + total, rounded once where the processor can."""
         return self.builder.call(self._function("fmuladd", self.type, *[self.type] * 3), [one, other, total])
 
+    def exchange(self, upper: Any, lower: Any, half: int) -> tuple[Any, Any]:
+        """Squares of `half` a side: the right one of `upper` and the left one of `lower` change places."""
+        lanes, right = range(self.lanes), [bool(lane & half) for lane in range(self.lanes)]
+        first = [self.lanes + lane - half if right[lane] else lane for lane in lanes]
+        second = [self.lanes + lane if right[lane] else lane + half for lane in lanes]
+        order = ir.VectorType(_I32, self.lanes)
+        return tuple(self.builder.shuffle_vector(upper, lower, ir.Constant(order, each)) for each in (first, second))
+
     def _pointer(self, place: Any, vector: int) -> Any:
         return self.builder.bitcast(self.builder.gep(place, [_I64(vector * _WIDTH)]), self.type.as_pointer())
 
@@ -168,5 +242,5 @@ class _Vectors:
         return cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.{name}.{self.name}{suffix}")
 
 
-_many_wide, _few_wide, _one_wide = (_tile(rows, _PAIR, False) for rows in (_ROWS, _FEW, 1))
-_many_edge, _one_edge = (_tile(rows, 1, True) for rows in (_ROWS, 1))
+_rows_straight, _rows_turned = _tile(_ROWS, _PAIR, turned=False), _tile(_ROWS, _PAIR, turned=True)
+_rows_edge, _row_wide, _row_edge = _tile(_ROWS, 1, masked=True), _tile(1, _PAIR), _tile(1, 1, masked=True)
