@@ -154,30 +154,20 @@ class Acting:
     def _values_of(self: Any, plain: Any) -> np.ndarray:
         """(N, A) without noise, the mean of the heads."""
         count, found = _count(plain), []
-        was = self.network.training
-        self.network.eval()
-        try:
-            with torch.no_grad():
-                for begin in range(0, count, _BATCH):
-                    part = _cut(plain, begin, begin + _BATCH)
-                    outputs = self.network(to_device(part, self.device))
-                    found.append(self.values.mean(outputs).mean(1).cpu().numpy())
-        finally:
-            self.network.train(was)
+        with torch.no_grad(), self.network.head.mean_weights():
+            for begin in range(0, count, _BATCH):
+                part = _cut(plain, begin, begin + _BATCH)
+                outputs = self.network(to_device(part, self.device))
+                found.append(self.values.mean(outputs).mean(1).cpu().numpy())
         return np.concatenate(found)
 
     def _recalled(self: Any, plain: Any, count: int, state: Any, episode_start: Any) -> tuple[np.ndarray, Any]:
-        was = self.network.training
-        self.network.eval()
-        try:
-            with torch.no_grad():
-                recall = self.network.memory.initial(count) if state is None else state
-                first = np.full(count, state is None) if episode_start is None else np.asarray(episode_start, bool)
-                start = torch.as_tensor(np.broadcast_to(first, (count,)).copy(), device=self.device)
-                outputs, recall = self.network.step(to_device(plain, self.device), recall, start)
-                return self.values.mean(outputs).mean(1).cpu().numpy(), recall
-        finally:
-            self.network.train(was)
+        with torch.no_grad(), self.network.head.mean_weights():
+            recall = self.network.memory.initial(count) if state is None else state
+            first = np.full(count, state is None) if episode_start is None else np.asarray(episode_start, bool)
+            start = torch.as_tensor(np.broadcast_to(first, (count,)).copy(), device=self.device)
+            outputs, recall = self.network.step(to_device(plain, self.device), recall, start)
+            return self.values.mean(outputs).mean(1).cpu().numpy(), recall
 
     # Faults and checkpoints
 

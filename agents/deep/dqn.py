@@ -13,7 +13,7 @@ Each variant changes one term, and they combine:
     values         the return's distribution in place of its mean: C51, QR                          (values.py)
     noisy          noise in the weights explores, in epsilon's place                                (noisy.py)
     bootstrapped   K heads, each with its own share of the data; one leads through each episode
-    memory         Q(what was seen so far, a), learnt from sequences                                (recurrent.py)
+    memory         Q(what was seen so far, a), learnt from sequences                                (sequences.py)
 
 Sources: Mnih et al. (2015), "Human-level control through deep reinforcement learning"; van Hasselt, Guez and Silver
 (2016), "Deep reinforcement learning with double Q-learning"; Wang et al. (2016), "Dueling network architectures";
@@ -34,7 +34,7 @@ from rltk.agents.deep.acting import Acting
 from rltk.agents.deep.learner import DeepLearner
 from rltk.agents.deep.network import QNetwork
 from rltk.agents.deep.optimisers import optimiser_of, optimiser_state, restore_optimiser
-from rltk.agents.deep.recurrent import sequence_loss
+from rltk.agents.deep.sequences import sequence_loss
 from rltk.agents.deep.settings import Settings
 from rltk.agents.deep.updates import updates_of
 from rltk.agents.deep.values import values_of

@@ -151,7 +151,9 @@ class Fused:
         limit = np.inf if max_grad_norm is None else float(max_grad_norm)
         rule = Rule(float(learning_rate), beta1, beta2, self._group["eps"], limit, double, huber)
         losses, errors = np.empty(updates), np.empty((updates, size), self._theta.dtype)
-        shares = np.zeros((0, 0), self._theta.dtype) if weights is None else weights.astype(self._theta.dtype, copy=False)
+        shares = (
+            np.zeros((0, 0), self._theta.dtype) if weights is None else weights.astype(self._theta.dtype, copy=False)
+        )
         taken = int(self._steps[0])
         network = self._theta, self._theta_target, self._moments, taken, self._widths
         fault = train(*network, self._work, experience, rule, positions, shares, losses, errors)
@@ -192,10 +194,7 @@ class Fused:
 
     def _take_over(self) -> None:
         """Parameters that moved elsewhere and moments that were loaded are taken into the shared memory again."""
-        if (
-            self._parameters[0].data_ptr() != self._home[0]
-            or self._targets[0].data_ptr() != self._home[1]
-        ):
+        if self._parameters[0].data_ptr() != self._home[0] or self._targets[0].data_ptr() != self._home[1]:
             self._share_weights()
         if self.optimizer.state[self._parameters[0]].get("exp_avg") is not self._moment:
             self._share_moments()

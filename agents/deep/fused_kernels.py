@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rltk.agents.deep.products import multiply, turn
+from rltk.agents.deep.products import keep_apart, multiply, turn
 from rltk.mdp.jit import jit
 
 # A product and the sum that it enters may be rounded once, as `multiply` does; all else stays IEEE, NaNs included.
@@ -75,7 +75,7 @@ class Rule(NamedTuple):
     huber: bool
 
 
-@jit
+@jit(_nrt=False)
 def train(theta, target, moments, taken, widths, work, experience, rule, positions, weights, losses, errors):
     """Apply an update for each row of `positions` (K, B); returns the first that is not finite, or -1.
 
@@ -91,16 +91,19 @@ def train(theta, target, moments, taken, widths, work, experience, rule, positio
     listed = len(experience.offsets) > 0 or _sparse(experience, positions)
     if not rule.double:
         for k in range(len(positions)):
-            _look(target, widths, work, experience, experience.last, positions[k], listed)
+            _look(work, experience, experience.last, positions[k], listed)
+            _forward(target, widths, work, size, listed)
             _choose(work, experience, size)
             _bootstrap(work, experience, positions[k], errors[k])
     for k in range(len(positions)):
         if rule.double:
-            _look(theta, widths, work, experience, experience.last, positions[k], listed)
+            _look(work, experience, experience.last, positions[k], listed)
+            _forward(theta, widths, work, size, listed)
             _choose(work, experience, size)
             _forward(target, widths, work, size, listed)
             _bootstrap(work, experience, positions[k], errors[k])
-        _look(theta, widths, work, experience, experience.origin, positions[k], listed)
+        _look(work, experience, experience.origin, positions[k], listed)
+        _forward(theta, widths, work, size, listed)
         losses[k] = _compare(work, experience, rule.huber, positions[k], weights[k : k + 1], errors[k])
         _backward(theta, widths, work, size, listed)
         norm = np.sqrt(_square_sum(work.gradient))
@@ -110,7 +113,7 @@ def train(theta, target, moments, taken, widths, work, experience, rule, positio
     return -1
 
 
-@jit
+@jit(_nrt=False)
 def values(theta, widths, work, experience, out):
     """Write Q(s, .; theta) of all `experience.observations` (n, F) into `out` (n, A)."""
     size = len(work.slots)
@@ -186,7 +189,7 @@ def _finite(numbers):
     return total == 0
 
 
-@jit
+@jit(_nrt=False)
 def _sparse(experience, positions):
     """Whether the first batch is so full of zeros that lists are quicker."""
     observations = experience.observations
@@ -198,16 +201,15 @@ def _sparse(experience, positions):
     return filled * _SPARSE < positions.shape[1] * observations.shape[1]
 
 
-@jit
-def _look(theta, widths, work, experience, ends, positions, listed):
-    """work.q = Q(s, .; theta), where `ends` names the slot of each transition's s."""
+@jit(_nrt=False)
+def _look(work, experience, ends, positions, listed):
+    """Gather the observations whose slots `ends` names: those at the transitions' origin, or at their last step."""
     for i in range(len(positions)):
         work.slots[i] = ends[positions[i]]
     _gather(work, experience, len(positions), listed)
-    _forward(theta, widths, work, len(positions), listed)
 
 
-@jit
+@jit(_nrt=False)
 def _gather(work, experience, size, listed):
     """The observations of work.slots as numbers, or as lists of the columns that are not zero."""
     observations, offsets, scale = experience.observations, experience.offsets, experience.scale
@@ -234,9 +236,10 @@ def _gather(work, experience, size, listed):
                 work.inputs[i, f] *= scale
 
 
-@jit
+@jit(_nrt=False)
 def _forward(theta, widths, work, size, listed):
     """work.hidden and work.q from what was gathered."""
+    keep_apart()
     n, m = widths[0], widths[1]
     place = n * m
     weights = theta[:place].reshape(n, m)
@@ -258,7 +261,7 @@ def _forward(theta, widths, work, size, listed):
         place += m
 
 
-@jit(fastmath=_CONTRACT)
+@jit(_nrt=False, fastmath=_CONTRACT)
 def _add_columns(work, weights, size):
     """work.rows = inputs @ weights, from the lists. A column that there is not makes a NaN, which stops the update."""
     for i in range(size):
@@ -274,7 +277,7 @@ def _add_columns(work, weights, size):
                 line[:] = np.nan
 
 
-@jit
+@jit(_nrt=False)
 def _add_biases(out, biases, size, rectified):
     for j in range(len(biases)):
         line, bias = out[j], biases[j]
@@ -287,7 +290,7 @@ def _add_biases(out, biases, size, rectified):
                 line[i] += bias
 
 
-@jit
+@jit(_nrt=False)
 def _choose(work, experience, size):
     """The available action of the largest value at s', the first if several; a NaN is the largest. -1: none is."""
     masks = experience.masks
@@ -301,7 +304,7 @@ def _choose(work, experience, size):
         work.choice[i] = best
 
 
-@jit
+@jit(_nrt=False)
 def _bootstrap(work, experience, positions, targets):
     """targets = r + discount * Q(s', choice), or r where no action is available at s'."""
     for i in range(len(positions)):
@@ -310,7 +313,7 @@ def _bootstrap(work, experience, positions, targets):
             targets[i] += experience.discounts[positions[i]] * work.q[work.choice[i], i]
 
 
-@jit
+@jit(_nrt=False)
 def _compare(work, experience, huber, positions, weights, errors):
     """Turn targets into TD errors and put the loss's slopes into work.rows and work.errors; returns the loss."""
     size, actions = len(positions), len(work.q)
@@ -337,9 +340,10 @@ def _compare(work, experience, huber, positions, weights, errors):
     return total / size
 
 
-@jit
+@jit(_nrt=False)
 def _backward(theta, widths, work, size, listed):
     """work.gradient, from the head's errors in work.rows and work.errors[0] down."""
+    keep_apart()
     end, side = len(theta), 0
     for layer in range(len(widths) - 2, 0, -1):
         n, m = widths[layer], widths[layer + 1]
@@ -361,7 +365,7 @@ def _backward(theta, widths, work, size, listed):
         multiply(slopes, work.inputs, True, work.rows, n, size, m)
 
 
-@jit
+@jit(_nrt=False)
 def _add_up(rows, totals, size):
     totals[:] = 0
     for i in range(size):
@@ -369,7 +373,7 @@ def _add_up(rows, totals, size):
             totals[j] += rows[i, j]
 
 
-@jit
+@jit(_nrt=False)
 def _stop_where_zero(errors, hidden, width, size):
     """The rectifier's slope: errors pass where its output is above zero."""
     for j in range(width):
@@ -377,7 +381,7 @@ def _stop_where_zero(errors, hidden, width, size):
             errors[j, i] = errors[j, i] if hidden[j, i] > 0 else 0
 
 
-@jit(fastmath=_CONTRACT)
+@jit(_nrt=False, fastmath=_CONTRACT)
 def _spread_columns(work, slopes, size):
     """slopes = inputs.T @ work.rows, from the lists."""
     slopes[:] = 0
@@ -389,7 +393,7 @@ def _spread_columns(work, slopes, size):
                 row[j] += entry * line[j]
 
 
-@jit(fastmath=_REORDER)
+@jit(_nrt=False, fastmath=_REORDER)
 def _square_sum(numbers):
     """The sum of squares, added up in float64 piece by piece."""
     total = 0.0
@@ -402,7 +406,7 @@ def _square_sum(numbers):
     return total
 
 
-@jit(fastmath=_CONTRACT)
+@jit(_nrt=False, fastmath=_CONTRACT)
 def _adam(theta, moments, gradient, scale, taken, rule):
     """Adam's update number `taken`, with torch's formula in torch's order."""
     number = theta.dtype.type

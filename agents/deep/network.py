@@ -25,7 +25,10 @@ class QNetwork(nn.Module):
         width = int(encoder.features_dim)
         self.memory: Memory | None = None
         if settings.memory is not None:
-            self.memory = memory_of(settings.memory, width, settings.memory_size, settings.sequence_length)
+            options = {"width": settings.memory_size}
+            if settings.memory == "transformer":
+                options["steps"] = settings.sequence_length
+            self.memory = memory_of(settings.memory, width, options)
             width = self.memory.features_dim
         self.head = Head(
             width,

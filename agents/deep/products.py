@@ -234,7 +234,9 @@ class _Vectors:
     def _spread(self, value: Any) -> Any:
         blank = ir.Constant(ir.VectorType(value.type, self.lanes), ir.Undefined)
         single = self.builder.insert_element(blank, value, _I32(0))
-        return self.builder.shuffle_vector(single, blank, ir.Constant(ir.VectorType(_I32, self.lanes), [0] * self.lanes))
+        return self.builder.shuffle_vector(
+            single, blank, ir.Constant(ir.VectorType(_I32, self.lanes), [0] * self.lanes)
+        )
 
     def _function(self, name: str, result: Any, *arguments: Any) -> Any:
         suffix = ".p0" if name.startswith("masked") else ""

@@ -54,14 +54,16 @@ class TorchUpdates:
     def train(self, count: int) -> list[float]:
         learner, losses = self.learner, []
         learner.network.train()
-        for _ in range(count):
-            learner.resample_noise()
-            batch = learner.sample()
-            loss, errors = self.backward(batch)
-            losses.append(self.step(loss, batch))
-            if isinstance(learner.replay, PrioritisedReplay):
-                learner.replay.update(batch.positions, errors.cpu().numpy())
-        learner.network.encoder.eval()  # behaviour is without dropout; noise in the head stays
+        try:
+            for _ in range(count):
+                learner.resample_noise()
+                batch = learner.sample()
+                loss, errors = self.backward(batch)
+                losses.append(self.step(loss, batch))
+                if isinstance(learner.replay, PrioritisedReplay):
+                    learner.replay.update(batch.positions, errors.cpu().numpy())
+        finally:
+            learner.network.encoder.eval()  # behaviour is without dropout; noise in the head stays
         return losses
 
     def backward(self, batch: Any) -> tuple[Tensor, Tensor]:

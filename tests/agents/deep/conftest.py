@@ -1,12 +1,6 @@
-"""One thread for torch: on small networks more of them wait for each other, and beside other tests for the cores."""
+"""Helpers of this folder's tests on the path (importlib's import mode finds nothing else)."""
 
-import pytest
-import torch
+import sys
+from pathlib import Path
 
-
-@pytest.fixture(autouse=True, scope="session")
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+sys.path.insert(0, str(Path(__file__).parent))

@@ -13,9 +13,9 @@ class Clock(gym.Env):
 
     observation_space = gym.spaces.Box(-1e6, 1e6, (3,), np.float32)
 
-    def __init__(self, longest=7, start=0, masked=False, render_mode=None):
+    def __init__(self, longest=7, start=0, masked=False, first=0):
         self.action_space = gym.spaces.Discrete(3, start=start)
-        self.longest, self.masked, self.episode = longest, masked, -1
+        self.longest, self.masked, self.episode = longest, masked, first - 1
 
     def _info(self):
         return {"action_mask": np.arange(3) != self.at % 3} if self.masked else {}
