@@ -169,17 +169,23 @@ class DQN(Acting, DeepLearner):
         self.updates += gradient_steps
         self.losses.extend(losses)
 
+    def draw(self) -> tuple[np.ndarray, np.ndarray | None]:
+        """(positions in the replay (B,), weights (B,) of their losses where they are not drawn evenly)."""
+        s, replay = self.settings, self._replay()
+        positions = replay.draw(self.streams.generator("replay"), s.batch_size)
+        if not isinstance(replay, PrioritisedReplay):
+            return positions, None
+        beta = float(schedules.values(s.priority_beta, self.timestep, 1)[0])
+        return positions, np.asarray(replay.weights(positions, beta))
+
     def sample(self) -> Batch | SequenceBatch:
         """A batch from the replay: transitions, or sequences for networks with memory."""
         s, replay = self.settings, self._replay()
-        positions = replay.draw(self.streams.generator("replay"), s.batch_size)
+        positions, weights = self.draw()
         if s.memory is not None:
             return replay.sequences(positions, s.sequence_length + s.burn_in)
         batch = replay.batch(positions)
-        if isinstance(replay, PrioritisedReplay):
-            beta = float(schedules.values(s.priority_beta, self.timestep, 1)[0])
-            batch = batch._replace(weights=replay.weights(positions, beta))
-        return batch
+        return batch if weights is None else batch._replace(weights=torch.as_tensor(weights, device=self.device))
 
     def loss(self, batch: Any) -> tuple[Tensor, Tensor]:
         """(the loss (), each transition's error (B,)) of a batch. The equation at the top of this file."""

@@ -145,9 +145,9 @@ class FusedUpdates(TorchUpdates):
         return losses.tolist()
 
     def _prioritised(self) -> float:
-        batch = self.learner.sample()
-        losses, errors = self._made(batch.positions[None], batch.weights.numpy()[None])
-        self.learner.replay.update(batch.positions, np.abs(errors[0]))
+        positions, weights = self.learner.draw()
+        losses, errors = self._made(positions[None], weights[None])
+        self.learner.replay.update(positions, np.abs(errors[0]))
         return float(losses[0])
 
     def _made(self, positions: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:

@@ -50,3 +50,4 @@ class Arrays(NamedTuple):
     actions: np.ndarray  # (capacity,) int64
     rewards: np.ndarray  # (capacity,) float32
     discounts: np.ndarray  # (capacity,) float32
+    masks: np.ndarray | None = None  # (slots, A) uint8: which actions there are, where masks are kept

@@ -252,7 +252,8 @@ class Replay:
         """The arrays themselves, for compiled code. Raises ArgumentError where they are not on the CPU."""
         if not storage.on_host(self.device):
             raise ArgumentError(f"the replay's arrays are on {self.device}, but compiled code needs device='cpu'")
-        return Arrays(self._seen.parts if self._seen.is_dict else self._seen.parts[SINGLE], *self._done.rows.values())
+        seen = self._seen.parts if self._seen.is_dict else self._seen.parts[SINGLE]
+        return Arrays(seen, *self._done.rows.values(), self._seen.masks.get("mask"))
 
     # Saving.
 

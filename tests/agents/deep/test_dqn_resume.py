@@ -19,6 +19,7 @@ from rltk.errors import CheckpointError
 
 from deep_worlds import Clock
 
+
 SMALL = {
     "learning_starts": 40,
     "buffer_size": 300,
@@ -36,6 +37,10 @@ def tabular():
     return gym.make("rltk/FrozenLake-v0")
 
 
+def cart_pole():
+    return gym.make("CartPole-v1")
+
+
 def batch():
     return gym.make_vec("rltk/FrozenLake-v0", num_envs=4, autoreset_mode=AutoresetMode.SAME_STEP)
 
@@ -43,15 +48,15 @@ def batch():
 ROADS = {
     "the kernel": (tabular, {}),
     "torch": (tabular, {"backend": "torch"}),
-    "replayed": (Clock, {"backend": "torch"}),
-    "a stack of frames, replayed": (lambda: gym.wrappers.FrameStackObservation(Clock(), 3), {}),
+    "replayed": (cart_pole, {"backend": "torch"}),
+    "a stack of frames, replayed": (lambda: gym.wrappers.FrameStackObservation(cart_pole(), 3), {}),
     "a batch": (batch, {}),
     "a batch of minigrid": (lambda: gym.make_vec("rltk/MiniGrid-Empty-5x5-v0", num_envs=3, form="flat"), {}),
     "three steps, prioritised": (tabular, {"n_step": 3, "prioritised": True}),
     "double, averaged": (tabular, {"double": True, "tau": 0.01, "target_update_interval": 1}),
     "noisy, dueling, C51": (tabular, {"noisy": True, "dueling": True, "values": "categorical", "atoms": 5}),
     "bootstrapped": (tabular, {"bootstrapped": 3}),
-    "lstm": (Clock, {"memory": "lstm", "memory_size": 8, "sequence_length": 4, "burn_in": 2}),
+    "lstm": (cart_pole, {"memory": "lstm", "memory_size": 8, "sequence_length": 4, "burn_in": 2}),
     "rmsprop, a schedule": (tabular, {"optimizer": "rmsprop", "learning_rate": rltk.runs.linear(1e-3, 1e-4, 300)}),
 }
 every_road = pytest.mark.parametrize("road", ROADS)
@@ -130,6 +135,13 @@ def test_the_backends_go_on_from_each_other(tmp_path):
     assert by_kernel.backend_updates.name == "kernel"
     for one, other in zip(by_torch.network.parameters(), by_kernel.network.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_an_environment_that_does_not_repeat_itself_is_refused():
+    """Replaying the open episode must lead where it led (`Clock` counts its episodes whatever the seed)."""
+    state = DQN(Clock(longest=50), **SMALL).learn(30).state()
+    with pytest.raises(CheckpointError, match="does not repeat itself"):
+        DQN(Clock(longest=50), **SMALL).restore(state)
 
 
 def test_another_learner_s_state_is_refused(tmp_path):
