@@ -22,7 +22,8 @@ def test_c51_projects_as_its_algorithm_does(seed, atoms, discount, reward):
     """Algorithm 1 of Bellemare et al. (2017), atom by atom: what lies between two atoms is shared in proportion."""
     kind = Categorical(atoms, -2.0, 3.0)
     chances = drawn(seed, B, K, atoms).softmax(-1)
-    found = kind.projected(chances, torch.full((B, K), reward).double(), torch.full((B, K), discount).double())
+    rewards, discounts = (torch.full((B, K), value, dtype=torch.float64) for value in (reward, discount))
+    found = kind.projected(chances, rewards, discounts)
     spacing = 5.0 / (atoms - 1)
     expected = np.zeros((B, K, atoms))
     for b in range(B):
