@@ -8,9 +8,10 @@
            c <- f c + (1 - f) W x;   h = r c + (1 - r) H x                          gives h, keeps c
 
 Products of vectors are entry by entry, and on the right of an arrow stands the state of the step before; so does the
-SRU's c in both its gates. In this GRU, as in torch's, the reset gate acts after the matrix product; Cho et al. have
-W_n x + U_n (r h) there, and z the other way round. H, the SRU's highway, is the identity where x is as wide as the
-memory. Products with x are made for all steps of a sequence at once, which in the SRU is all matrix products there are.
+SRU's c in both its gates. LSTM and GRU are torch's, whose kernels take many steps at once. In this GRU the reset gate
+acts after the matrix product; Cho et al. have W_n x + U_n (r h) there, and z the other way round. The SRU's matrix
+products are all with x, so they are made for all steps at once; H, its highway, is the identity where x is as wide as
+the memory.
 
 Sources: Hochreiter and Schmidhuber (1997), "Long short-term memory", with the forget gate of Gers, Schmidhuber and
 Cummins (2000); Cho et al. (2014), "Learning phrase representations using RNN encoder-decoder", section 2.3; Lei et al.
@@ -18,7 +19,7 @@ Cummins (2000); Cho et al. (2014), "Learning phrase representations using RNN en
 """
 
 import math
-from abc import abstractmethod
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -27,111 +28,112 @@ from torch import Tensor, nn
 from rltk.agents.deep.memory import Memory, State, check_widths
 
 
-class Recurrent(Memory):
-    """What the three have in common: x is prepared for all steps at once, then one step follows another.
-
-    inputs: F, the width of x. width: M. The state is one (B, M) unless a kind says otherwise. Raises ArgumentError.
-    """
+class LSTM(Memory):
+    """Long short-term memory. inputs: F. width: M. Its state is (h, c), two (B, M). Raises ArgumentError."""
 
     def __init__(self, inputs: int, width: int = 64) -> None:
         super().__init__()
         check_widths(inputs=inputs, width=width)
         self.features_dim = width
+        self.cells = nn.LSTM(inputs, width, batch_first=True)
+
+    def initial(self, batch: int) -> State:
+        """Zeros."""
+        return tuple(next(self.parameters()).new_zeros(2, batch, self.features_dim))
+
+    def step(self, x: Tensor, state: Any, start: Tensor) -> tuple[Tensor, State]:
+        """(B, F), (h, c), (B,) -> (B, M), (h, c). For one step the kernel of a cell is the quicker one."""
+        before = [_forgotten(one, start) for one in state]
+        hidden, cell = torch.lstm_cell(x, before, *self.cells.parameters())
+        return hidden, (hidden, cell)
+
+    def sequence(self, x: Tensor, state: Any, start: Tensor) -> tuple[Tensor, State]:
+        """(B, L, F), (h, c), (B, L) -> (B, L, M), (h, c)."""
+        outs, (hidden, cell) = [], state
+        for part in _parts(self.cells, start):
+            before = tuple(_forgotten(one, start[:, part.start])[None] for one in (hidden, cell))  # (1, B, M) each
+            out, ((hidden,), (cell,)) = self.cells(x[:, part], before)
+            outs.append(out)
+        return _joined(outs), (hidden, cell)
+
+
+class GRU(Memory):
+    """The gated recurrent unit. inputs: F. width: M. Its state is h (B, M). Raises ArgumentError."""
+
+    def __init__(self, inputs: int, width: int = 64) -> None:
+        super().__init__()
+        check_widths(inputs=inputs, width=width)
+        self.features_dim = width
+        self.cells = nn.GRU(inputs, width, batch_first=True)
 
     def initial(self, batch: int) -> State:
         """Zeros."""
         return next(self.parameters()).new_zeros(batch, self.features_dim)
 
-    def sequence(self, x: Tensor, state: State, start: Tensor) -> tuple[Tensor, State]:
-        """(B, L, F), state, (B, L) -> (B, L, M), state."""
+    def step(self, x: Tensor, state: Any, start: Tensor) -> tuple[Tensor, State]:
+        """(B, F), h, (B,) -> (B, M), h. For one step the kernel of a cell is the quicker one."""
+        hidden = torch.gru_cell(x, _forgotten(state, start), *self.cells.parameters())
+        return hidden, hidden
+
+    def sequence(self, x: Tensor, state: Any, start: Tensor) -> tuple[Tensor, State]:
+        """(B, L, F), h, (B, L) -> (B, L, M), h."""
         outs = []
-        for prepared, begins in zip(self.prepared(x).unbind(1), start.unbind(1), strict=True):
-            out, state = self.advance(prepared, _forgotten(state, begins))
+        for part in _parts(self.cells, start):
+            out, (state,) = self.cells(x[:, part], _forgotten(state, start[:, part.start])[None])
             outs.append(out)
-        return torch.stack(outs, dim=1), state
-
-    @abstractmethod
-    def prepared(self, x: Tensor) -> Tensor:
-        """What of each step depends on x alone: (B, L, F) -> (B, L, P)."""
-
-    @abstractmethod
-    def advance(self, prepared: Tensor, state: Any) -> tuple[Tensor, State]:
-        """One step from what was prepared of it, (B, P): (B, M) and the next state."""
+        return _joined(outs), state
 
 
-class LSTM(Recurrent):
-    """Long short-term memory. Its state is (h, c), two (B, M)."""
+class SRU(Memory):
+    """The simple recurrent unit. inputs: F. width: M. Its state is c (B, M). Raises ArgumentError."""
 
     def __init__(self, inputs: int, width: int = 64) -> None:
-        super().__init__(inputs, width)
-        self.from_input = nn.Linear(inputs, 4 * width)  # rows of i, f, g, o
-        self.from_hidden = nn.Linear(width, 4 * width, bias=False)
+        super().__init__()
+        check_widths(inputs=inputs, width=width)
+        self.features_dim = width
+        bound = 1 / math.sqrt(width)
+        self.from_input = nn.Linear(inputs, 3 * width, bias=False)  # rows of W, W_f, W_r
+        self.forget_cell = nn.Parameter(torch.empty(width).uniform_(-bound, bound))  # v_f
+        self.reset_cell = nn.Parameter(torch.empty(width).uniform_(-bound, bound))  # v_r
+        self.forget_bias = nn.Parameter(torch.zeros(width))
+        self.reset_bias = nn.Parameter(torch.zeros(width))
+        self.highway = nn.Identity() if inputs == width else nn.Linear(inputs, width, bias=False)
 
     def initial(self, batch: int) -> State:
         """Zeros."""
-        return tuple(self.from_input.weight.new_zeros(2, batch, self.features_dim))
+        return self.forget_cell.new_zeros(batch, self.features_dim)
 
-    def prepared(self, x: Tensor) -> Tensor:
-        """(B, L, F) -> (B, L, 4M)."""
-        gates: Tensor = self.from_input(x)
-        return gates
-
-    def advance(self, prepared: Tensor, state: Any) -> tuple[Tensor, State]:
-        """(B, 4M), (h, c) -> h, (h, c)."""
-        hidden, cell = state
-        i, f, g, o = (prepared + self.from_hidden(hidden)).chunk(4, dim=-1)  # (B, M) each
-        cell = f.sigmoid() * cell + i.sigmoid() * g.tanh()
-        hidden = o.sigmoid() * cell.tanh()
-        return hidden, (hidden, cell)
-
-
-class GRU(Recurrent):
-    """The gated recurrent unit. Its state is h."""
-
-    def __init__(self, inputs: int, width: int = 64) -> None:
-        super().__init__(inputs, width)
-        self.from_input = nn.Linear(inputs, 3 * width)  # rows of r, z, n
-        self.from_hidden = nn.Linear(width, 3 * width)
-
-    def prepared(self, x: Tensor) -> Tensor:
-        """(B, L, F) -> (B, L, 3M)."""
-        gates: Tensor = self.from_input(x)
-        return gates
-
-    def advance(self, prepared: Tensor, state: Any) -> tuple[Tensor, State]:
-        """(B, 3M), h -> h, h."""
-        r, z, n = prepared.chunk(3, dim=-1)  # (B, M) each
-        hidden_r, hidden_z, hidden_n = self.from_hidden(state).chunk(3, dim=-1)
-        new = (n + (r + hidden_r).sigmoid() * hidden_n).tanh()
-        hidden = torch.lerp(new, state, (z + hidden_z).sigmoid())
-        return hidden, hidden
+    def sequence(self, x: Tensor, state: Any, start: Tensor) -> tuple[Tensor, State]:
+        """(B, L, F), c, (B, L) -> (B, L, M), c."""
+        candidate, forget, reset = self.from_input(x).chunk(3, dim=-1)  # (B, L, M) each
+        forget = forget + self.forget_bias
+        before, cells = [], []
+        for t in range(x.shape[1]):
+            before.append(_forgotten(state, start[:, t]))
+            f = torch.addcmul(forget[:, t], self.forget_cell, before[t]).sigmoid()
+            state = torch.lerp(candidate[:, t], before[t], f)  # (1 - f) W x + f c
+            cells.append(state)
+        r = torch.addcmul(reset + self.reset_bias, self.reset_cell, torch.stack(before, dim=1)).sigmoid()
+        return torch.lerp(self.highway(x), torch.stack(cells, dim=1), r), state
 
 
-class SRU(Recurrent):
-    """The simple recurrent unit. Its state is c."""
+def _parts(cells: nn.RNNBase, start: Tensor) -> list[slice]:
+    """The sequence cut where an episode starts in any member of the batch: torch's cells can't forget on their way.
 
-    def __init__(self, inputs: int, width: int = 64) -> None:
-        super().__init__(inputs, width)
-        bound = 1 / math.sqrt(width)
-        self.from_input = nn.Linear(inputs, 3 * width, bias=False)  # rows of W, W_f, W_r
-        self.from_cell = nn.Parameter(torch.empty(2 * width).uniform_(-bound, bound))  # v_f, v_r
-        self.bias = nn.Parameter(torch.zeros(2 * width))  # b_f, b_r
-        self.highway = nn.Identity() if inputs == width else nn.Linear(inputs, width, bias=False)
-
-    def prepared(self, x: Tensor) -> Tensor:
-        """(B, L, F) -> (B, L, 4M)."""
-        return torch.cat([self.highway(x), self.from_input(x)], dim=-1)
-
-    def advance(self, prepared: Tensor, state: Any) -> tuple[Tensor, State]:
-        """(B, 4M), c -> h, c."""
-        highway, candidate, gates = prepared.tensor_split([self.features_dim, 2 * self.features_dim], dim=-1)
-        f, r = (gates + self.from_cell * state.repeat(1, 2) + self.bias).sigmoid().chunk(2, dim=-1)  # (B, M) each
-        cell = torch.lerp(candidate, state, f)
-        return torch.lerp(highway, cell, r), cell
+    Sequences from replay start nowhere but at their beginning, so there is one part.
+    """
+    if start.is_cuda:
+        cells.flatten_parameters()  # copies of a network have lost the layout that cuDNN wants, and it warns
+    length = start.shape[1]
+    # "meta" holds no numbers to look at.
+    cuts = [] if start.is_meta else (start[:, 1:].any(dim=0).nonzero()[:, 0] + 1).tolist()
+    return [slice(first, last) for first, last in pairwise([0, *cuts, length])]
 
 
-def _forgotten(state: State, start: Tensor) -> State:
-    """`state` with zeros where an episode starts, (B,) bool."""
-    if isinstance(state, tuple):
-        return tuple(part.masked_fill(start[:, None], 0.0) for part in state)
+def _joined(outs: list[Tensor]) -> Tensor:
+    return outs[0] if len(outs) == 1 else torch.cat(outs, dim=1)
+
+
+def _forgotten(state: Tensor, start: Tensor) -> Tensor:
+    """`state` (B, M) with zeros where an episode starts, (B,) bool."""
     return state.masked_fill(start[:, None], 0.0)
