@@ -265,7 +265,7 @@ class Replay:
             for arrays, written in rings
         )
         plain = {name: storage.to_numpy(array, copy) for name, array in self._plain_arrays().items()}
-        return {"observations": seen, "transitions": done, "oldest": self._done.oldest, **plain}
+        return {"observations": seen, "transitions": done, "oldest": self._done.alive.start, **plain}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take up a state. Raises ArgumentError, with nothing changed, if a replay of other arguments made it."""

@@ -68,10 +68,9 @@ class Walks:
         number = newest - (newest - positions) % done.capacity  # (B,)
         for step in range(length - 1, -1, -1):
             numbers[:, step] = number
-            slot = self._ends(np.maximum(number, 0) % done.capacity)[0]
-            before = reaching[slot]
-            goes_on = (number >= 0) & ~self._seen.begins[slot] & (before >= oldest)
-            number = np.where(goes_on, before, -1)
+            before = reaching[self._ends(np.maximum(number, 0) % done.capacity)[0]]
+            # Where an episode began, the slot was reached at most by one that is dead, for its origin is older still.
+            number = np.where((number >= 0) & (before >= oldest), before, -1)
         return numbers
 
     def _ends(self, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -80,9 +80,8 @@ class TransitionRing:
 
     def lose(self, slots: np.ndarray) -> None:
         """Let die what starts at `slots` (M,), whose observations were overwritten."""
-        newest = int(self._starting[slots].max(initial=-1))
+        newest = int(self._starting[slots].max(initial=-1))  # One that died before is below `oldest`.
         self.oldest = max(self.oldest, newest + 1)
-        self._starting[slots] = -1
 
     def lose_one(self, slot: int) -> None:
         """`lose` for one slot."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         values,
     )
     from rltk.runs.streams import Streams
+    from rltk.runs.trees import Ring
 
 _HOMES = {
     "Callback": "progress",
@@ -35,6 +36,7 @@ _HOMES = {
     "MetricLog": "log",
     "Progress": "progress",
     "ProgressBar": "bar",
+    "Ring": "trees",
     "Run": "run",
     "Schedule": "schedules",
     "Streams": "streams",
@@ -64,6 +66,7 @@ __all__ = [
     "MetricLog",
     "Progress",
     "ProgressBar",
+    "Ring",
     "Run",
     "Schedule",
     "Streams",

@@ -5,7 +5,9 @@ A folder holds generations, numbered upwards:
     00000007-step-50000/
         arrays.safetensors    the arrays of the state
         state.json            the rest (see `rltk.runs.trees`)
-        manifest.json         format_version, step, rltk's version, size and sha256 of both files, and its own sha256
+        rings.json            where the rows of its rings lie, if it has any
+        manifest.json         format_version, step, rltk's version, size and sha256 of these files, and its own sha256
+    segments/                 rows of rings, shared by all generations (see `rltk.runs.segments`)
 
 A generation is written under a temporary name, every file and the folder synced to disk, and then renamed; only then
 are older ones removed, and only beyond `keep` that are whole. A folder has one writer at a time (`Run` holds a lock).
@@ -18,9 +20,8 @@ import json
 import os
 import re
 import shutil
-import stat
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,14 +31,17 @@ import numpy as np
 from rltk import __version__
 from rltk.errors import CheckpointError
 from rltk.runs.checks import whole
-from rltk.runs.trees import DTYPES, join, split
+from rltk.runs.disk import damage, damaged, digest, make_folder, refuse_constant, size, sync, verify_file
+from rltk.runs.segments import SavedRing, read_ring, remove_segments, write_segments
+from rltk.runs.trees import DTYPES, Arrays, join, split
 
-FORMAT_VERSION = 1
-ARRAYS, STATE, MANIFEST = "arrays.safetensors", "state.json", "manifest.json"
+FORMAT_VERSION = 2
+ARRAYS, STATE, RINGS, MANIFEST = "arrays.safetensors", "state.json", "rings.json", "manifest.json"
+# The files beside the manifest. Without rings a generation is written as version 1, which an older rltk reads.
+_FILES = {1: (ARRAYS, STATE), 2: (ARRAYS, STATE, RINGS)}
 _GENERATION = re.compile(r"([0-9]{8,18})-step-([0-9]{1,20})")
 _SAVING, _REMOVING = ".saving-", ".removing-"
 _LARGEST_MANIFEST = 65536
-_MEND = "put the file back from a copy, or delete this folder to go on from the generation before it"
 
 
 class NewerFormatError(CheckpointError):
@@ -56,8 +60,9 @@ class Checkpoint:
 def write_checkpoint(folder: str | Path, state: Mapping[str, Any], *, step: int, keep: int = 2) -> Path:
     """Save `state` as the newest generation in `folder` and return the generation's path.
 
-    state: nested dicts (str keys) and lists of NumPy arrays (bool, integer, float16 to float64), str, int, float,
-    bool and None. step: the timestep, at least 0. keep: how many whole generations stay.
+    state: nested dicts (str keys) and lists of NumPy arrays (bool, integer, float16 to float64), `Ring`s of such, str,
+    int, float, bool and None. Of a ring, only the rows are written that no older generation holds. step: the timestep,
+    at least 0. keep: how many whole generations stay.
 
     Raises ArgumentError, with nothing written, if the state holds anything else; CheckpointError if the disk refuses,
     with the older generations untouched.
@@ -65,20 +70,26 @@ def write_checkpoint(folder: str | Path, state: Mapping[str, Any], *, step: int,
     parent = Path(folder)
     step, keep = whole("step", step), whole("keep", keep, 1)
     plain, arrays = split(state)
+    proved: set[str] = set()
     try:
-        text = json.dumps(plain, allow_nan=False, separators=(",", ":")).encode()
-        _make_folder(parent)
+        text = _json(plain)
+        make_folder(parent)
         _remove_leftovers(parent)
         older = generations(parent)
         number = _number(older[0]) + 1 if older else 1
         target = parent / f"{number:08d}-step-{step}"
-        _write_generation(parent / f"{_SAVING}{number:08d}", target, step, text, arrays)
+        saved = write_segments(parent, arrays.rings, map(_rings_of, older), proved)
+        texts = {STATE: text} | ({RINGS: _json({name: ring.plain() for name, ring in saved.items()})} if saved else {})
+        _write_generation(parent / f"{_SAVING}{number:08d}", target, step, texts, arrays.single)
     except OSError as error:
         raise CheckpointError(
             f"the checkpoint of step {step} could not be saved in {parent}: {error}; older generations there are as "
             "they were; make room or mend the folder's permissions, and save again"
         ) from error
-    _remove_old(parent, older, keep - 1)
+    else:
+        _remove_old(parent, older, keep - 1, proved)
+    finally:
+        _remove_segments(parent)
     return target
 
 
@@ -131,28 +142,31 @@ def _number(path: Path) -> int:
 # Writing.
 
 
-def _write_generation(saving: Path, target: Path, step: int, text: bytes, arrays: dict[str, np.ndarray]) -> None:
+def _write_generation(
+    saving: Path, target: Path, step: int, texts: dict[str, bytes], arrays: dict[str, np.ndarray]
+) -> None:
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
+    names = (ARRAYS, *texts)
     try:
         saving.mkdir()
         try:
             save_file(arrays, str(saving / ARRAYS))
         except SafetensorError as error:
             raise OSError(str(error)) from error
-        (saving / STATE).write_bytes(text)
+        for name, text in texts.items():
+            (saving / name).write_bytes(text)
         fields = {
-            "format_version": FORMAT_VERSION,
+            "format_version": next(version for version, files in _FILES.items() if files == names),
             "rltk": __version__,
             "step": step,
             "files": {
-                name: {"bytes": (saving / name).stat().st_size, "sha256": _digest(saving / name)}
-                for name in (ARRAYS, STATE)
+                name: {"bytes": (saving / name).stat().st_size, "sha256": digest(saving / name)} for name in names
             },
         }
         (saving / MANIFEST).write_bytes(_rendered(fields))
-        for name in (ARRAYS, STATE, MANIFEST):
+        for name in (*names, MANIFEST):
             sync(saving / name)
         sync(saving)
         os.rename(saving, target)
@@ -162,32 +176,14 @@ def _write_generation(saving: Path, target: Path, step: int, text: bytes, arrays
         raise
 
 
+def _json(plain: Any) -> bytes:
+    return json.dumps(plain, allow_nan=False, separators=(",", ":")).encode()
+
+
 def _rendered(fields: dict[str, Any]) -> bytes:
     """The manifest's only valid spelling: what differs by one byte is damaged."""
     own = hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
     return json.dumps({**fields, "sha256": own}, indent=1, sort_keys=True).encode() + b"\n"
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def sync(path: Path) -> None:
-    """Have the disk hold `path`, a file or folder, before going on."""
-    if os.name == "nt" and path.is_dir():
-        return  # Windows opens no folders.
-    handle = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _make_folder(folder: Path) -> None:
-    if not folder.is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-        sync(folder.parent)
 
 
 def _remove_leftovers(parent: Path) -> None:
@@ -196,14 +192,14 @@ def _remove_leftovers(parent: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _remove_old(parent: Path, older: list[Path], keep: int) -> None:
+def _remove_old(parent: Path, older: list[Path], keep: int, proved: set[str]) -> None:
     """Remove all of `older` (newest first) that lie beyond `keep` whole ones; what can't be removed stays."""
     whole = 0
     for path in older:
         if whole < keep:
             # Read in full: an old generation may go only when there is proof of a newer one.
             with contextlib.suppress(CheckpointError):
-                _verified(path)
+                _verify_segments(path, _verified(path), proved)
                 whole += 1
             continue
         with contextlib.suppress(OSError):
@@ -213,16 +209,25 @@ def _remove_old(parent: Path, older: list[Path], keep: int) -> None:
             shutil.rmtree(removing, ignore_errors=True)
 
 
+def _remove_segments(parent: Path) -> None:
+    """Remove the segments that no generation needs; none, where one can't say what it needs."""
+    with contextlib.suppress(OSError):
+        rings = [_saved_rings(path, _manifest(path)) for path in generations(parent)]
+        remove_segments(parent, {part.sha256 for saved in rings for ring in saved.values() for part in ring.segments})
+
+
 # Reading.
 
 
 def _read(folder: Path) -> tuple[int, dict[str, Any]]:
     manifest = _verified(folder)
-    with _damage(folder / STATE):
-        plain = json.loads((folder / STATE).read_bytes(), parse_constant=_refuse_constant)
+    with damage(folder / STATE):
+        plain = json.loads((folder / STATE).read_bytes(), parse_constant=refuse_constant)
     arrays = _read_arrays(folder / ARRAYS)
-    with _damage(folder / STATE):
-        return manifest["step"], join(plain, arrays)
+    with damage(folder / RINGS):
+        rings = {name: read_ring(folder.parent, ring) for name, ring in _saved_rings(folder, manifest).items()}
+    with damage(folder / STATE):
+        return manifest["step"], join(plain, Arrays(arrays, rings))
 
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -233,25 +238,60 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     except MemoryError:
         raise
     except Exception as error:  # A foreign parser meets a foreign file: it may raise anything.
-        raise _damaged(path, f"is no file of arrays ({type(error).__name__}: {error})") from error
+        raise damaged(path, f"is no file of arrays ({type(error).__name__}: {error})") from error
     for name, array in arrays.items():
         if array.dtype.name not in DTYPES:
-            raise _damaged(path, f"holds the array {name!r} of dtype {array.dtype}, expected {', '.join(DTYPES)}")
+            raise damaged(path, f"holds the array {name!r} of dtype {array.dtype}, expected {', '.join(DTYPES)}")
     return arrays
 
 
+def _saved_rings(folder: Path, manifest: dict[str, Any]) -> dict[str, SavedRing]:
+    """What a generation says of its rings. Raises CheckpointError unless that is what was written."""
+    path = folder / RINGS
+    if RINGS not in manifest["files"]:
+        return {}
+    verify_file(path, manifest["files"][RINGS]["bytes"], manifest["files"][RINGS]["sha256"])
+    with damage(path):
+        return {name: SavedRing.from_plain(ring) for name, ring in json.loads(path.read_bytes()).items()}
+
+
+def _rings_of(folder: Path) -> dict[str, SavedRing]:
+    """The rings of an older generation; none, where it is damaged."""
+    try:
+        return _saved_rings(folder, _manifest(folder))
+    except CheckpointError:
+        return {}
+
+
+def _verify_segments(folder: Path, manifest: dict[str, Any], proved: set[str]) -> None:
+    """Raise CheckpointError unless the generation's segments, but for those `proved` already, are what was written."""
+    for ring in _saved_rings(folder, manifest).values():
+        for part in ring.segments:
+            if part.sha256 not in proved:
+                verify_file(part.path(folder.parent), part.bytes, part.sha256)
+                proved.add(part.sha256)
+
+
 def _verified(folder: Path) -> dict[str, Any]:
-    """The manifest of `folder`, once it and both files are proved to be what was written."""
+    """The manifest of `folder`, once it and the files beside it are proved to be what was written."""
+    manifest = _manifest(folder)
+    for name, expected in manifest["files"].items():
+        verify_file(folder / name, expected["bytes"], expected["sha256"])
+    return manifest
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of `folder`, once it is proved to be what was written."""
     path = folder / MANIFEST
-    with _damage(folder):
+    with damage(folder):
         is_folder = folder.is_dir()
     if not is_folder:
         raise CheckpointError(
             f"{folder} is no checkpoint: it is no folder; expected is one that holds {ARRAYS}, {STATE} and {MANIFEST}"
         )
-    if _size(path) > _LARGEST_MANIFEST:
-        raise _damaged(path, f"has {_size(path)} bytes, more than any manifest")
-    with _damage(path):
+    if size(path) > _LARGEST_MANIFEST:
+        raise damaged(path, f"has {size(path)} bytes, more than any manifest")
+    with damage(path):
         content = path.read_bytes()
         manifest = json.loads(content)
         if not isinstance(manifest, dict):
@@ -266,56 +306,16 @@ def _verified(folder: Path) -> dict[str, Any]:
                 f"({__version__}) reads up to {FORMAT_VERSION}; install a newer rltk"
             )
         _check_fields(fields)
-    for name, expected in fields["files"].items():
-        _verify_file(folder / name, expected["bytes"], expected["sha256"])
     return fields
 
 
 def _check_fields(fields: dict[str, Any]) -> None:
-    if fields.get("format_version") != FORMAT_VERSION or type(fields.get("step")) is not int or fields["step"] < 0:
+    version, step = fields.get("format_version"), fields.get("step")
+    if type(version) is not int or version not in _FILES or type(step) is not int or step < 0:
         raise ValueError("format_version or step is not what rltk writes")
     files = fields.get("files")
-    if not isinstance(files, dict) or sorted(files) != sorted((ARRAYS, STATE)):
-        raise ValueError(f"its files are not exactly {ARRAYS} and {STATE}")
+    if not isinstance(files, dict) or sorted(files) != sorted(_FILES[version]):
+        raise ValueError(f"its files are not exactly {', '.join(_FILES[version])}")
     for entry in files.values():
         if not isinstance(entry, dict) or sorted(entry) != ["bytes", "sha256"] or type(entry["bytes"]) is not int:
             raise ValueError("a file is not described by bytes and sha256")
-
-
-def _verify_file(path: Path, size: int, sha256: str) -> None:
-    # The size first: a file is read only if it is as long as it should be.
-    if _size(path) != size:
-        raise _damaged(path, f"has {_size(path)} bytes, but {size} were written")
-    with _damage(path):
-        if _digest(path) != sha256:
-            raise ValueError("its content is not what was written: its sha256 differs from the manifest's")
-
-
-def _size(path: Path) -> int:
-    try:
-        found = path.lstat()
-    except FileNotFoundError:
-        raise CheckpointError(f"{path} is missing; {_MEND}") from None
-    except OSError as error:
-        raise _damaged(path, f"can't be read: {error}") from error
-    if not stat.S_ISREG(found.st_mode):
-        raise _damaged(path, "is no regular file")
-    return found.st_size
-
-
-def _damaged(path: Path, what: str) -> CheckpointError:
-    return CheckpointError(f"{path} {what}; {_MEND}")
-
-
-@contextlib.contextmanager
-def _damage(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except CheckpointError:
-        raise
-    except (OSError, ValueError, RecursionError) as error:
-        raise _damaged(path, f"is damaged: {error}") from error
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"it holds {name}, which is no JSON")

@@ -23,12 +23,13 @@ import numpy as np
 
 from rltk import __version__
 from rltk.errors import ArgumentError, CheckpointError
-from rltk.runs.checkpoint import latest_checkpoint, sync, write_checkpoint
+from rltk.runs.checkpoint import latest_checkpoint, write_checkpoint
 from rltk.runs.checks import whole
+from rltk.runs.disk import sync
 from rltk.runs.folder import FolderLock, new_folder, run_name, safe_name
 from rltk.runs.log import MetricLog, TensorBoardLog, plain_metrics, read_log, truncate_log
 from rltk.runs.streams import Streams
-from rltk.runs.trees import join, split
+from rltk.runs.trees import Arrays, join, split
 
 CONFIG, LOG, TENSORBOARD, CHECKPOINTS = "config.json", "log.jsonl", "tensorboard", "checkpoints"
 _FORMAT_VERSION = 1
@@ -93,8 +94,8 @@ class Run:
             "versions": {"python": platform.python_version(), "numpy": np.__version__, "rltk": __version__},
         }
         plain, arrays = split(settings, "the run's settings")
-        if arrays:
-            raise ArgumentError(f"config holds arrays at {sorted(arrays)}; make them lists with .tolist()")
+        if names := sorted([*arrays.single, *arrays.rings]):
+            raise ArgumentError(f"config holds arrays at {names}; make them lists with .tolist()")
         folder = new_folder(Path(root), folder_name)
         lock = FolderLock(folder)
         try:
@@ -157,9 +158,11 @@ class Run:
     def checkpoint(self, agent: Any, timestep: int) -> Path:
         """Save an agent (anything with `state()`) or a state, and the run's streams; returns the generation's folder.
 
+        An agent that has `state_to_write()` is asked for that: its state without copies, to be saved at once.
         Raises CheckpointError if the disk refuses: the older generations are untouched, and learning may go on.
         """
-        state = agent.state() if callable(getattr(agent, "state", None)) else agent
+        ask = getattr(agent, "state_to_write", None) or getattr(agent, "state", None)
+        state = ask() if callable(ask) else agent
         self._log.sync()
         whole_state = {"agent": state, "streams": self.streams.state()}
         return write_checkpoint(self.folder / CHECKPOINTS, whole_state, step=timestep)
@@ -214,7 +217,7 @@ def _read_settings(folder: Path) -> dict[str, Any]:
             f"{LOG}, {CHECKPOINTS} and {TENSORBOARD}"
         )
     try:
-        settings = join(json.loads(path.read_bytes()), {})
+        settings = join(json.loads(path.read_bytes()), Arrays({}, {}))
         version = settings.get("format_version")
         if type(version) is not int or version < 1:
             raise ValueError(f"format_version is {version!r}")

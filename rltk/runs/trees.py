@@ -4,6 +4,7 @@ What JSON can't hold is written as a dict with one key that starts with "$":
 
     {"$array": "/q"}                 the array of that name; names are JSON pointers (RFC 6901), so no two meet
     {"$float": "7ff8000000000000"}   NaN or an infinity: the eight bytes of the double, most significant first
+    {"$ring": "/replay"}             the ring of that name (see `rltk.ring`), whose arrays have names of their own
     {"$int": "-1f..."}               an integer too long for decimal digits (Python refuses more than 4300)
 
 A key of the user's that starts with "$" gets one more "$".
@@ -12,11 +13,12 @@ A key of the user's that starts with "$" gets one more "$".
 import struct
 from collections.abc import Mapping
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from rltk.errors import ArgumentError
+from rltk.ring import Ring
 
 DTYPES = (
     *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
@@ -26,35 +28,45 @@ _DEEPEST = 64  # Levels: far beyond any real state, far below Python's recursion
 _DECIMAL_BITS = 4096
 
 
-def split(tree: Mapping[str, Any], what: str = "state") -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """`tree` as (strict JSON, {name: C-contiguous little-endian array}). `what` names it in errors.
+class Arrays(NamedTuple):
+    """What a tree holds that is no JSON, by name; arrays are C-contiguous and little-endian."""
+
+    single: dict[str, np.ndarray]
+    rings: dict[str, Ring]
+
+
+def split(tree: Mapping[str, Any], what: str = "state") -> tuple[dict[str, Any], Arrays]:
+    """`tree` as (strict JSON, what is none). `what` names it in errors.
 
     Takes dict (with str keys), list, str, int, float, bool, None, NumPy scalars (they come back as Python's) and
-    arrays of the dtypes in `DTYPES`. Raises ArgumentError, naming the place, at anything else.
+    arrays of the dtypes in `DTYPES` and rings of such. Raises ArgumentError, naming the place, at anything else.
     """
     if not isinstance(tree, Mapping):
         raise ArgumentError(f"{what} is a {type(tree).__name__}, but a dict was expected")
-    arrays: dict[str, np.ndarray] = {}
+    arrays = Arrays({}, {})
     return _split(dict(tree), "", arrays, what, 0), arrays
 
 
-def join(plain: Any, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def join(plain: Any, arrays: Arrays) -> dict[str, Any]:
     """The tree that `split` took apart. Raises ValueError at anything that `split` does not write."""
-    left = dict(arrays)
+    left = Arrays(dict(arrays.single), dict(arrays.rings))
     tree = _join(plain, left, 0)
     if not isinstance(tree, dict):
         raise ValueError("its top is not an object")
-    if left:
-        raise ValueError(f"no value refers to the arrays {sorted(left)}")
+    if left.single or left.rings:
+        raise ValueError(f"no value refers to the arrays {sorted([*left.single, *left.rings])}")
     return tree
 
 
-def _split(value: Any, pointer: str, arrays: dict[str, np.ndarray], what: str, depth: int) -> Any:
+def _split(value: Any, pointer: str, arrays: Arrays, what: str, depth: int) -> Any:
     if depth > _DEEPEST:
         raise ArgumentError(f"{what} at {pointer[:80]}... is nested deeper than {_DEEPEST}: does it contain itself?")
     if isinstance(value, np.ndarray):
-        arrays[pointer] = _plain_array(value, f"{what} at {pointer}")
+        arrays.single[pointer] = _plain_array(value, f"{what} at {pointer}")
         return {"$array": pointer}
+    if isinstance(value, Ring):
+        arrays.rings[pointer] = _plain_ring(value, f"{what} at {pointer}")
+        return {"$ring": pointer}
     if isinstance(value, np.generic):
         value = value.item()
     kind = type(value)
@@ -74,8 +86,8 @@ def _split(value: Any, pointer: str, arrays: dict[str, np.ndarray], what: str, d
     if value is None or kind in (str, int, float, bool):
         return value
     raise ArgumentError(
-        f"{what} at {pointer} is a {kind.__module__}.{kind.__qualname__}, but a state holds NumPy arrays, dict, list, "
-        f"str, int, float, bool and None; {_mend(kind)}"
+        f"{what} at {pointer} is a {kind.__module__}.{kind.__qualname__}, but a state holds NumPy arrays, Ring, dict, "
+        f"list, str, int, float, bool and None; {_mend(kind)}"
     )
 
 
@@ -106,7 +118,14 @@ def _plain_array(array: np.ndarray, where: str) -> np.ndarray:
     return np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
 
 
-def _join(plain: Any, arrays: dict[str, np.ndarray], depth: int) -> Any:
+def _plain_ring(ring: Ring, where: str) -> Ring:
+    arrays = ring.arrays.items()
+    return Ring(
+        {_checked_key(key, where): _plain_array(array, f"{where}/{key}") for key, array in arrays}, ring.written
+    )
+
+
+def _join(plain: Any, arrays: Arrays, depth: int) -> Any:
     if depth > _DEEPEST + 1:
         raise ValueError(f"it is nested deeper than {_DEEPEST}")
     if isinstance(plain, list):
@@ -125,13 +144,14 @@ def _join(plain: Any, arrays: dict[str, np.ndarray], depth: int) -> Any:
     return tree
 
 
-def _special(key: str, item: Any, arrays: dict[str, np.ndarray]) -> Any:
+def _special(key: str, item: Any, arrays: Arrays) -> Any:
     if not isinstance(item, str):
         raise ValueError(f"{key} holds {item!r}, but a string was expected")
-    if key == "$array":
-        if item not in arrays:
-            raise ValueError(f"the array {item!r} is missing or referred to twice")
-        return arrays.pop(item)
+    if key in ("$array", "$ring"):
+        kept: dict[str, Any] = arrays.single if key == "$array" else arrays.rings
+        if item not in kept:
+            raise ValueError(f"the {key[1:]} {item!r} is missing or referred to twice")
+        return kept.pop(item)
     if key == "$float":
         (number,) = struct.unpack(">d", _eight_bytes(item))
         return number
