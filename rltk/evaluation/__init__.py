@@ -7,6 +7,7 @@ from rltk.evaluation.evaluating import evaluate
 from rltk.evaluation.explaining import explain
 from rltk.evaluation.explanation import Explanation
 from rltk.evaluation.levels_result import LevelsEvaluation
+from rltk.evaluation.memoryless import Memoryless, best_memoryless
 from rltk.evaluation.result import Evaluation
 
 __all__ = [
@@ -14,7 +15,9 @@ __all__ = [
     "Evaluation",
     "Explanation",
     "LevelsEvaluation",
+    "Memoryless",
     "answer_key",
+    "best_memoryless",
     "evaluate",
     "explain",
     "regret_curves",
