@@ -99,7 +99,7 @@ class Evaluated:
     @cached_property
     def visits(self) -> np.ndarray:
         """(S,) d: expected discounted visits; exactly 0 where rounding would leave a trace below 0."""
-        return np.maximum(self.factors.solve(self.problem.start, "T"), 0.0)
+        return np.maximum(self.factors.solve(self.problem.start, trans="T"), 0.0)  # type: ignore[call-overload]
 
     @cached_property
     def advantage(self) -> np.ndarray:

@@ -40,7 +40,7 @@ _HALVINGS = 12  # of the share by which all classes move together
 _SHARES = 0.5 ** np.arange(7)  # by which one class moves alone
 _WHOLE = np.ones(1)
 _DRAWN_ANEW = 0.15  # of the classes that the best policy visits
-_CONVERGED = 1e-7  # gains of the ascent below this share of the value's size are left to single classes
+_CONVERGED = 1e-6  # where chance enters, gains below this share of the value's size are none: they never end
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,7 +196,7 @@ def _ascent(point: Evaluated) -> Evaluated:
     while True:
         greedy = np.zeros_like(point.x)
         greedy[np.arange(len(greedy)), point.greedy()] = 1.0
-        least = max(point.margin, _CONVERGED * abs(point.value))
+        least = _least(point)
         better = None
         for halving in range(max(0, halvings - 2), _HALVINGS):
             share = 0.5**halving
@@ -218,6 +218,11 @@ def _hardened(point: Evaluated) -> np.ndarray:
     return x
 
 
+def _least(point: Evaluated) -> float:
+    """The least gain that counts where classes move by shares."""
+    return max(point.margin, _CONVERGED * abs(point.value))
+
+
 def _settled(point: Evaluated, shares: np.ndarray, stream: np.random.Generator) -> Evaluated:
     """Change single classes, each towards one action by one of `shares`, until no such change helps: steps 2 and 3."""
     waiting = list(stream.permutation(point.problem.n_classes))
@@ -229,7 +234,7 @@ def _settled(point: Evaluated, shares: np.ndarray, stream: np.random.Generator) 
         if actions.size:
             gains = point.gains(c, actions, shares)
             i, j = np.unravel_index(gains.argmax(), gains.shape)
-            if gains[i, j] > point.margin:
+            if gains[i, j] > (point.margin if shares is _WHOLE else _least(point)):
                 x = point.x.copy()
                 x[c] *= 1.0 - shares[j]
                 x[c, actions[i]] += shares[j]

@@ -65,14 +65,14 @@ def problems(draw, most_states=5):
     return mdp, np.unique(stream.integers(0, draw(st.integers(1, n_states)), n_states), return_inverse=True)[1]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(problems(), st.sampled_from([0.0, 0.5, 0.95]))
 def test_fixed_choices_against_every_one_there_is(problem, gamma):
     """On small worlds the best of all deterministic memoryless policies is found, and chance never does worse."""
     mdp, classes = problem
     every = product(range(mdp.n_actions), repeat=classes.max() + 1)
     values = [mdp.over_start(mdp.chain(np.array(choice)[classes]).value(gamma)) for choice in every]
-    found = best_memoryless(TabularEnv(mdp), gamma, classes=classes)
+    found = best_memoryless(TabularEnv(mdp), gamma, classes=classes, restarts=8)
 
     assert found.deterministic_value == pytest.approx(max(values), abs=1e-9)
     assert found.deterministic_value - 1e-9 <= found.value <= found.optimum + 1e-6
@@ -130,8 +130,8 @@ def test_a_level_seen_through_the_agents_window():
 
 
 def test_a_world_where_the_sum_of_neighbours_is_all_that_is_seen():
-    """The cheese maze (McCallum 1993): three corridors alike, their mouths alike. A memoryless mouse loses its way, and one
-    that tosses no coins loses more of it."""
+    """The cheese maze (McCallum 1993): three corridors alike, their mouths alike. A memoryless mouse loses its way,
+    and one that tosses no coins loses more of it."""
     T = np.zeros((11, 4, 11))  # north, east, south, west; 0-4 the upper row, 5-7 the middle of legs, 8-10 their ends
     north = {5: 0, 6: 2, 7: 4, 8: 5, 9: 6, 10: 7}
     ways = [north, {s: s + 1 for s in range(4)}, {v: k for k, v in north.items()}, {s + 1: s for s in range(4)}]
@@ -142,7 +142,7 @@ def test_a_world_where_the_sum_of_neighbours_is_all_that_is_seen():
     start = np.array([1] * 9 + [0, 1]) / 10
     ends = np.arange(11) == 9
     env = world(T, -np.ones((11, 4)), start, ends)
-    found = best_memoryless(env, 0.95, classes=looks)
+    found = best_memoryless(env, 0.95, classes=looks, restarts=8)
 
     every = np.array(list(product(range(4), repeat=5)))  # of the looks 0 to 4; the ends of legs go north, 6 ends
     tried = max(
