@@ -10,6 +10,7 @@ COMMANDS = {
     "watch": "see an agent act in a window, with V, Q and policy overlays",
     "demo": "the main job on real inputs: solve, train, draw, one table",
     "textbook": "regenerate the figures of Sutton and Barto",
+    "parity": "hold DQN's learning curves beside Stable-Baselines3's",
     "bench": "measure rltk beside its peers",
 }
 
