@@ -11,6 +11,7 @@ COMMANDS = {
     "demo": "the main job on real inputs: solve, train, draw, one table",
     "textbook": "regenerate the figures of Sutton and Barto",
     "parity": "hold DQN's learning curves beside Stable-Baselines3's",
+    "grades": "grade DQN and a tabular learner on rltk's own environments",
     "bench": "measure rltk beside its peers",
 }
 
