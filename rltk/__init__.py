@@ -30,6 +30,7 @@ _HOMES = {
     "envs": "rltk.envs",
     "errors": "rltk.errors",
     "evaluation": "rltk.evaluation",
+    "experiments": "rltk.experiments",
     "mdp": "rltk.mdp",
     "replay": "rltk.replay",
     "runs": "rltk.runs",

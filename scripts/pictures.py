@@ -9,13 +9,12 @@ import gymnasium as gym
 import numpy as np
 
 from rltk.agents.planning import Solution
-from rltk.drawing import Painter, learning_curve, save_figure, save_gif, value_map
+from rltk.drawing import learning_curve, save_figure, value_map
 from rltk.evaluation import Evaluation
+from rltk.experiments import film_episode
 from rltk.mdp import MDP, model_of
 from rltk.runs import read_log
 from rltk.scripts.common import make_env
-
-_FILM_STEPS = 200
 
 
 def draw_value_map(env: Any, solution: Solution, path: str | Path) -> Path:
@@ -52,7 +51,7 @@ def draw_run(agent: Any, evaluation: Evaluation, folder: Path, *, env_id: str, o
         return written
     try:
         with contextlib.closing(make_env(env_id, options, "rgb_array")) as filmed:  # some hold a display open
-            written.append(film(agent, filmed, folder / "episode.gif", agent.streams.root))
+            written.append(film_episode(agent, filmed, folder / "episode.gif", seed=agent.streams.root))
     except gym.error.DependencyNotInstalled as error:  # what was trained is worth more than its film
         print(f"no film: {error}", file=sys.stderr)
     return written
@@ -91,26 +90,4 @@ def _draw_values(agent: Any, env: Any, mdp: MDP, path: Path) -> Path:
         criterion=str(agent.criterion),
     )
     save_figure(figure, path)
-    return path
-
-
-def film(agent: Any, env: Any, path: Path, seed: int) -> Path:
-    """One episode of `agent` as a GIF, steps and return in the strip below the map."""
-    observation, info = env.reset(seed=seed)
-    frames: list[np.ndarray] = []
-    total, step, done = 0.0, 0, False
-    painter = Painter(env.unwrapped.scene().shape) if hasattr(env.unwrapped, "scene") else None
-
-    def shoot() -> None:
-        caption = f"step {step}   return {total:g}"
-        frames.append(env.render() if painter is None else painter.paint(env.unwrapped.scene(), caption=caption))
-
-    shoot()
-    while not done and step < _FILM_STEPS:
-        seen = info["state"] if getattr(agent, "acts_on_states", False) else observation
-        action, _ = agent.predict(seen, deterministic=True)
-        observation, reward, terminated, truncated, info = env.step(action)
-        total, step, done = total + float(reward), step + 1, bool(terminated or truncated)
-        shoot()
-    save_gif(path, frames)
     return path

@@ -1,0 +1,42 @@
+"""What one does with learners: callbacks that evaluate, save, film, and stop when the agent is good enough.
+
+Each is made once and given to any learner, alone or in a list; `every` counts timesteps:
+
+    learner.learn(100_000, [Evaluate(twin, every=5_000), Checkpoints("saved", every=20_000)], callback_every=1_000)
+
+A learner calls its callbacks at multiples of `callback_every`; one that falls due in between is served at the next.
+Names are loaded when they are first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rltk.experiments.checkpoints import Checkpoints
+    from rltk.experiments.due import Due
+    from rltk.experiments.evaluating import Evaluate
+    from rltk.experiments.filming import Film, film_episode
+    from rltk.experiments.stopping import StopAtSuboptimality
+
+_HOMES = {
+    "Checkpoints": "checkpoints",
+    "Due": "due",
+    "Evaluate": "evaluating",
+    "Film": "filming",
+    "StopAtSuboptimality": "stopping",
+    "film_episode": "filming",
+}
+
+__all__ = ["Checkpoints", "Due", "Evaluate", "Film", "StopAtSuboptimality", "film_episode"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rltk.experiments' has no attribute {name!r}; it has {', '.join(__all__)}")
+    value = getattr(import_module(f"rltk.experiments.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
