@@ -35,8 +35,8 @@ from rltk.scripts.program import start
 from rltk.scripts.records import Records
 
 STEPS = 50_000
-EVERY = 2_500  # steps between evaluations
-EPISODES = 20  # of each, from the same starts for both learners
+EVERY = 1_000  # steps between evaluations
+EPISODES = 10  # of each, from the same starts for both learners
 CHECKPOINTS = (10_000, 20_000, 30_000, 40_000, 50_000)
 BOUNDS = (50.0, 50.0, 50.0, 50.0, 25.0)  # on the difference of interquartile means at each checkpoint
 SUSTAINED, IN_A_ROW = 475.0, 3
