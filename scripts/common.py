@@ -7,12 +7,13 @@ from typing import Any
 
 import gymnasium as gym
 
-from rltk.agents.tabular import CONTROL, TabularLearner
+from rltk.agents.tabular import CONTROL
 from rltk.envs.gridworld import shipped_maps
 from rltk.errors import ArgumentError, CheckpointError, UnknownNameError
 from rltk.runs import latest_checkpoint
 
 _MAP = "world.map"
+DEEP = "dqn"
 
 
 def make_env(env: str, env_kwargs: dict[str, str] | None = None, render_mode: str | None = None) -> Any:
@@ -79,14 +80,18 @@ def own_ids() -> list[str]:
     return sorted(name for name in gym.registry if name.startswith("rltk/"))
 
 
-def learner_class(name: str) -> type[TabularLearner]:
+def learner_class(name: str) -> Any:
     """The learner called `name`, or an UnknownNameError that lists them."""
+    if name == DEEP:
+        from rltk.agents.deep import DQN  # torch takes seconds to load
+
+        return DQN
     if name not in CONTROL:
-        raise UnknownNameError(f"no learner is called {name!r}; there are {', '.join(CONTROL)}")
+        raise UnknownNameError(f"no learner is called {name!r}; there are {', '.join((*CONTROL, DEEP))}")
     return CONTROL[name]
 
 
-def load_trained(folder: str, render_mode: str | None = None) -> tuple[TabularLearner, Any, dict[str, Any]]:
+def load_trained(folder: str, render_mode: str | None = None) -> tuple[Any, Any, dict[str, Any]]:
     """(agent, environment, configuration) of the run in `folder`, at its newest checkpoint.
 
     Raises CheckpointError where `folder` is no run or holds no checkpoint.

@@ -11,6 +11,7 @@ import numpy as np
 from rltk.agents.planning import Solution
 from rltk.drawing import learning_curve, save_figure, value_map
 from rltk.evaluation import Evaluation
+from rltk.evaluation.policies import observations_of
 from rltk.experiments import film_episode
 from rltk.mdp import MDP, model_of
 from rltk.runs import read_log
@@ -82,10 +83,11 @@ def _draw_curve(agent: Any, evaluation: Evaluation, folder: Path) -> Path:
 def _draw_values(agent: Any, env: Any, mdp: MDP, path: Path) -> Path:
     env.reset(seed=0)
     states = np.arange(mdp.n_states)
+    seen = states if hasattr(agent, "value") else observations_of(env, states)
     figure = value_map(
         env.unwrapped.scene(),
-        agent.value,
-        policy=agent.action_probabilities(states),
+        agent.value if hasattr(agent, "value") else agent.q_values(seen).max(axis=1),
+        policy=agent.action_probabilities(seen),
         title=f"What {agent.name} learnt",
         criterion=str(agent.criterion),
     )

@@ -6,23 +6,26 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from rltk.agents.tabular import TabularLearner
 from rltk.errors import ArgumentError
 from rltk.evaluation import Evaluation, evaluate
 from rltk.runs import Progress, ProgressBar, Run, linear
-from rltk.scripts.common import env_of_run, is_map, keep_map, learner_class, make_env, parsed_options
+from rltk.scripts.common import DEEP, env_of_run, is_map, keep_map, learner_class, make_env, parsed_options
 from rltk.scripts.pictures import draw_run
 from rltk.scripts.program import start
 
 # Steps between two looks at the progress bar; they change nothing that is learned.
+_TABULAR = ("alpha", "alpha_end", "epsilon", "epsilon_end", "initial_value")
+_EPISODES = 20
 _TICK = {"compiled": 500_000, "gymnasium": 1_000}
 
 
 @dataclass
 class Train:
-    """Train on any Gymnasium environment with discrete observations and actions.
+    """Train on any Gymnasium environment with discrete actions: a table over discrete observations, or DQN.
 
     Example: rltk train --env rltk/FourRooms-v0 --n-timesteps 200000 --seed 0
+
+    Example: rltk train --algo dqn --env CartPole-v1 --n-timesteps 50000
     """
 
     env: str = "rltk/FourRooms-v0"
@@ -30,9 +33,9 @@ class Train:
     env_kwargs: dict[str, str] = field(default_factory=dict)
     """Options of the environment, as pairs: --env-kwargs slip 0.1 map my.map"""
     algo: str = "q-learning"
-    """Which learner: q-learning, sarsa, dyna-q, actor-critic ... (a wrong name lists them all)."""
+    """Which learner: q-learning, sarsa, dyna-q, dqn ... (a wrong name lists them all)."""
     algo_kwargs: dict[str, str] = field(default_factory=dict)
-    """Options of the learner's own, as pairs: --algo-kwargs n 8"""
+    """Options of the learner's own, as pairs: --algo-kwargs n 8, or, of dqn, learning_rate 1e-3 double true"""
     n_timesteps: int = 100_000
     """How many steps to learn for, in all (a resumed run's earlier steps count)."""
     seed: int = 0
@@ -40,7 +43,7 @@ class Train:
     gamma: float = 0.99
     """Discount of each step."""
     alpha: float = 0.5
-    """Step size at the beginning."""
+    """Step size at the beginning; of tabular learners, as are the next four."""
     alpha_end: float = 0.001
     """Step size at the end, reached along a straight line."""
     epsilon: float = 1.0
@@ -107,9 +110,19 @@ def _tell_ignored(config: Train) -> None:
         print(f"rltk train: {told}", file=sys.stderr)
 
 
-def _new_agent(config: Train, env: object) -> TabularLearner:
+def _new_agent(config: Train, env: object) -> Any:
     learner = learner_class(config.algo)
     options: dict[str, Any] = parsed_options(config.algo_kwargs)
+    if config.algo == DEEP:
+        given = [name for name in _TABULAR if getattr(config, name) != getattr(Train, name)]
+        if given:
+            raise ArgumentError(
+                f"{given[0]}: dqn has options of its own, learning_rate, exploration_final_eps and others; give them "
+                "after --algo-kwargs"
+            )
+        agent = learner(env, gamma=config.gamma, seed=config.seed, **options)
+        agent.plan_for(config.n_timesteps)
+        return agent
     if "epsilon" in learner.options():
         options["epsilon"] = linear(config.epsilon, config.epsilon_end, config.n_timesteps)
     elif (config.epsilon, config.epsilon_end) != (Train.epsilon, Train.epsilon_end):
@@ -141,7 +154,7 @@ def _train(opened: Run, config: Train) -> tuple[Evaluation, Path, list[Path]]:
     return evaluation, opened.folder, draw_run(agent, evaluation, opened.folder, env_id=world, options=options)
 
 
-def _learn(agent: TabularLearner, twin: object, opened: Run, config: Train) -> None:
+def _learn(agent: Any, twin: object, opened: Run, config: Train) -> None:
     """Learn up to `n_timesteps`, stopping at each step where the log or a checkpoint is due."""
     total = config.n_timesteps
     bar = ProgressBar(total, agent.name, start=min(agent.timestep, total)) if config.progress else None
@@ -151,21 +164,29 @@ def _learn(agent: TabularLearner, twin: object, opened: Run, config: Train) -> N
         if bar is not None:
             bar.update(now)
         if last or now % config.eval_freq == 0:
-            opened.log(now, **progress.metrics, **_figures(evaluate(agent, twin)))
+            opened.log(now, **progress.metrics, **_figures(_evaluated(agent, twin)))
         if last or now % config.save_freq == 0:
-            opened.checkpoint({"config": agent.config(), "agent": agent.state()}, now)
+            state = agent.state_to_write() if config.algo == DEEP else agent.state()
+            written = opened.checkpoint({"config": agent.config(), "agent": state}, now)
+            if config.algo == DEEP:
+                agent.last_checkpoint = written
 
     try:
         if agent.timestep == 0:
-            opened.log(0, **_figures(evaluate(agent, twin)))  # where it starts from
+            opened.log(0, **_figures(_evaluated(agent, twin)))  # where it starts from
         while agent.timestep < total:
             due = min(
                 total, *(agent.timestep // every * every + every for every in (config.eval_freq, config.save_freq))
             )
-            agent.learn(due - agent.timestep, note, callback_every=_TICK[agent.backend])
+            agent.learn(due - agent.timestep, note, callback_every=_TICK.get(agent.backend, 1_000))
     finally:
         if bar is not None:
             bar.close()
+
+
+def _evaluated(agent: Any, twin: object) -> Evaluation:
+    """A network is asked at every step of a sampled episode, so fewer of them make a point of the curve."""
+    return evaluate(agent, twin, episodes=_EPISODES) if agent.name == DEEP else evaluate(agent, twin)
 
 
 def _figures(evaluation: Evaluation) -> dict[str, float]:

@@ -205,7 +205,8 @@ class DQN(Acting, DeepLearner):
         losses, errors = losses.mean(1), errors.abs().mean(1)  # (B,)
         return (losses if batch.weights is None else batch.weights * losses).mean(), errors
 
-    def _prepare(self, total_timesteps: int) -> None:
+    def plan_for(self, total_timesteps: int) -> None:
+        """Let epsilon fall over its share of so many timesteps, unless it does already; `learn` says it too."""
         if not self.exploration_steps:
             self.exploration_steps = max(int(self.settings.exploration_fraction * total_timesteps), 1)
 

@@ -83,8 +83,8 @@ class DeepLearner:
         """Collect, up to timestep `stop` at most, and update where it is due."""
         raise NotImplementedError
 
-    def _prepare(self, total_timesteps: int) -> None:
-        """`learn` was called for so many timesteps."""
+    def plan_for(self, total_timesteps: int) -> None:
+        """Learning is to take so many timesteps, if no plan was made before: schedules that depend on it begin."""
 
     def _own_state(self, copy: bool) -> dict[str, Any]:
         raise NotImplementedError
@@ -122,7 +122,7 @@ class DeepLearner:
         total_timesteps = checked_count("total_timesteps", total_timesteps)
         callback_every = checked_count("callback_every", callback_every)
         callbacks = CallbackList(callback)
-        self._prepare(total_timesteps)
+        self.plan_for(total_timesteps)
         begin, target = (self.timestep, time.perf_counter()), self.timestep + total_timesteps
         told, logged = self.timestep // callback_every, self.episodes
         bar = ProgressBar(total_timesteps, self.name) if progress_bar else None

@@ -3,12 +3,11 @@
 import gymnasium as gym
 import numpy as np
 import pytest
+from deep_worlds import Clock, Mixed
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from rltk.agents.deep import DQN
 from rltk.errors import ArgumentError, LearningError, SpaceError
-
-from deep_worlds import Clock, Mixed
 
 MODES = [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP, AutoresetMode.DISABLED]
 
