@@ -315,7 +315,7 @@ def test_every_tensor_is_on_the_device_of_the_encoder(space):
 
 
 class Own(nn.Module):
-    """A user's module: its space is (3,) floats."""
+    """A user's module for (3,) floats, which draws random numbers as it runs."""
 
     def __init__(self, space, width=8):
         super().__init__()
@@ -323,7 +323,7 @@ class Own(nn.Module):
         self.layer, self.drop = nn.Linear(3, width), nn.Dropout().eval()
 
     def forward(self, x):
-        return self.layer(x)
+        return self.layer(x) + 0 * torch.rand(())
 
 
 ROW = spaces.Box(-1, 1, (3,), np.float32)
