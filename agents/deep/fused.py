@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from rltk.agents.deep.fused_kernels import Experience, Rule, Work, best_action, train, values
+from rltk.agents.deep.fused_kernels import Rule, train
+from rltk.agents.deep.fused_network import Experience, Work, best_action, values
 from rltk.agents.deep.products import SQUARE
 from rltk.errors import ArgumentError
 
@@ -25,6 +26,8 @@ def why_not(network: nn.Module, target: nn.Module, optimizer: torch.optim.Optimi
     for one in (network, target):
         if reason := _why_not_network(one):
             return reason
+    if any(not p.requires_grad for p in network.parameters()):
+        return "some of the network's parameters are frozen"
     if [p.shape for p in _parameters(network)] != [p.shape for p in _parameters(target)]:
         return "the target network has other shapes than the network"
     if type(optimizer) is not torch.optim.Adam:
@@ -45,8 +48,8 @@ def _why_not_network(network: Any) -> str:
     stem, layers, out = getattr(encoder, "stem", None), getattr(encoder, "layers", None), getattr(head, "out", None)
     if stem is None or not isinstance(layers, nn.Sequential) or type(out) is not nn.Linear:
         return "the network is not an MLP with a linear head"
-    if stem.kind not in ("numbers", "indices"):
-        return f"observations are {stem.kind}, not all numbers or all indices"
+    if getattr(stem, "kind", "unknown") not in ("numbers", "indices"):
+        return f"observations are {getattr(stem, 'kind', 'unknown')}, not all numbers or all indices"
     linear, others = list(layers)[::2], list(layers)[1::2]
     if not linear or len(linear) != len(others) or any(type(layer) is not nn.Linear for layer in linear):
         return "the encoder is not pairs of a linear layer and a rectifier, one at least"
@@ -61,9 +64,7 @@ def _why_not_network(network: Any) -> str:
         return f"the network is on {parameters[0].device}, not on the CPU"
     if {p.dtype for p in parameters} not in ({torch.float32}, {torch.float64}):
         return f"the parameters are {parameters[0].dtype}, not all float32 or all float64"
-    if any(not p.requires_grad for p in network.parameters()) and network.training:
-        return "some of the parameters are frozen"
-    if max(max(layer.weight.shape[0] for layer in linear), out.weight.shape[0]) > WIDEST:
+    if max(parameter.shape[0] for parameter in parameters) > WIDEST:
         return f"a layer is wider than {WIDEST}, where libraries are as quick"
     return ""
 
@@ -72,7 +73,7 @@ def _linear_layers(network: Any) -> list[nn.Linear]:
     return [*list(network.encoder.layers)[::2], network.head.out]
 
 
-def _parameters(network: Any) -> list[nn.Parameter]:
+def _parameters(network: Any) -> list[torch.Tensor]:
     return [p for layer in _linear_layers(network) for p in (layer.weight, layer.bias)]
 
 
@@ -118,7 +119,8 @@ class Fused:
         self._share_weights()
         self._number = self._theta.dtype.type
         self._scale = self._number(1 if self._indices else stem.scale)
-        self._lines = np.zeros((2, self._wide), self._theta.dtype)
+        self._unweighted = np.zeros((0, 0), self._number)
+        self._lines = _zeros(self._parameters[0].dtype, 2, int(self._wide))
         self._work = self._working_space(0, 0)
         self._share_moments()
 
@@ -179,9 +181,12 @@ class Fused:
         return self.q(observations).argmax(1)
 
     def greedy_one(self, observation: Any) -> int:
-        """The first of the best actions of one plain observation: `greedy` of a batch of one, without a batch's cost."""
+        """The first of the best actions of one plain observation: `greedy`, without the cost of a batch."""
         line = observation.ravel() if isinstance(observation, np.ndarray) else np.array([observation])
-        return best_action(self._theta, self._widths, self._lines, self._offsets, self._scale, line)
+        action = best_action(self._theta, self._widths, self._lines, self._offsets, self._scale, line)
+        if action < 0:
+            raise ArgumentError(f"Observation {observation!r} is none of the space's.")
+        return action
 
     def sync_target(self, tau: float = 1.0) -> None:
         """theta- <- (1 - tau) theta- + tau theta."""
@@ -239,7 +244,7 @@ class Fused:
 
 
 def _zeros(number: torch.dtype, *shape: int) -> np.ndarray:
-    """torch begins its arrays with a line of the cache, NumPy anywhere, and a vector in two lines takes twice as long."""
+    """Zeros that begin with a line of the cache, as torch's do: a vector that lies in two lines takes twice as long."""
     return torch.zeros(shape, dtype=number).numpy()
 
 

@@ -5,62 +5,23 @@
     g     = gradient of the loss; g <- g * min(1, c / (|g| + 1e-6))
     theta <- theta - lr * m' / (sqrt(v') + eps)                m, v: running means of g and g^2, unbiased in m' and v'
 
-theta is flat: a layer's weights (in, out) row by row, then its biases (out,). Past the first layer activations lie
-feature by feature, (width, batch): the operand that each product uses again is then small and near, and the weights
-are read once. theta- stands still during a call, so targets that do not need theta are all computed before the first
-update. The first layer reads rows, (batch, in): numbers, or a list of the few columns that are not zero, which is all
-that an index (Discrete, MultiDiscrete) ever becomes.
+theta- stands still during a call, so targets that do not need theta are all computed before the first update.
 
 Sources: Mnih et al. (2015), Human-level control through deep reinforcement learning, Algorithm 1; van Hasselt, Guez
 and Silver (2016) for double; Kingma and Ba (2015), Algorithm 1, for Adam.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from rltk.agents.deep.products import keep_apart, multiply, turn
 from rltk.mdp.jit import jit
 
-# A product and the sum that it enters may be rounded once, as `multiply` does; all else stays IEEE, NaNs included.
+# A product and the sum that it enters may be rounded once; all else stays IEEE, NaNs included.
 _CONTRACT = {"contract"}
 # Sums that nothing else must match to the bit may be taken in any order, the same one each time.
 _REORDER = {"contract", "reassoc"}
-# Lists are quicker than products where fewer than one number in so many is not zero.
-_SPARSE = 16
-
-
-class Experience(NamedTuple):
-    """What updates read: the replay's arrays, and how an observation becomes numbers."""
-
-    observations: Any  # (slots, F)
-    origin: Any  # (capacity,): the slot of s
-    last: Any  # (capacity,): the slot of s'
-    actions: Any  # (capacity,) int64
-    rewards: Any  # (capacity,) float32
-    discounts: Any  # (capacity,) float32, 0 where terminated
-    masks: Any  # (slots, A): what is available; (0, 0) where everything is
-    offsets: Any  # (F,) int64: index x is column offsets[j] + x; (0,) where observations are numbers
-    scale: Any  # what numbers are multiplied by, in theta's type
-
-
-class Work(NamedTuple):
-    """What stands between the steps of an update, kept across calls, for B transitions and a widest layer of `wide`.
-
-    All floating-point arrays are of theta's type. B+ is B padded so that columns do not meet in one set of the cache.
-    """
-
-    slots: Any  # (B,) int64: whose observations are looked at
-    inputs: Any  # (B, F): their numbers
-    columns: Any  # (B, F) int32: of a row, the first `counts` are the columns that are not zero
-    entries: Any  # (B, F): what stands in those columns
-    counts: Any  # (B,) int32
-    rows: Any  # (B, wide): a layer's activations or errors, sample by sample
-    hidden: Any  # (hidden layers, wide, B+): activations
-    errors: Any  # (2, wide, B+): the errors of a layer, and of the one below it
-    q: Any  # (A, B+)
-    choice: Any  # (B,) int64: the actions that theta prefers at s'
-    gradient: Any  # (P,)
 
 
 class Rule(NamedTuple):
@@ -87,8 +48,10 @@ def train(theta, target, moments, taken, widths, work, experience, rule, positio
         return -2
     if not (_finite(theta) and _finite(target)):
         return 0
+    if not len(positions):
+        return -1
     size = positions.shape[1]
-    listed = len(experience.offsets) > 0 or _sparse(experience, positions)
+    listed = len(experience.offsets) > 0 or sparse(experience, positions)
     if not rule.double:
         for k in range(len(positions)):
             _look(work, experience, experience.last, positions[k], listed)
@@ -100,12 +63,12 @@ def train(theta, target, moments, taken, widths, work, experience, rule, positio
             _look(work, experience, experience.last, positions[k], listed)
             _forward(theta, widths, work, size, listed)
             _choose(work, experience, size)
-            _forward(target, widths, work, size, listed)
+            forward(target, widths, work, size, listed)
             _bootstrap(work, experience, positions[k], errors[k])
         _look(work, experience, experience.origin, positions[k], listed)
         _forward(theta, widths, work, size, listed)
         losses[k] = _compare(work, experience, rule.huber, positions[k], weights[k : k + 1], errors[k])
-        _backward(theta, widths, work, size, listed)
+        backward(theta, widths, work, size, listed)
         norm = np.sqrt(_square_sum(work.gradient))
         if not (np.isfinite(losses[k]) and np.isfinite(norm)):
             return k
