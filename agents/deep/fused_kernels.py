@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rltk.agents.deep.products import keep_apart, multiply, turn
+from rltk.agents.deep.fused_network import backward, forward, look, sparse
 from rltk.mdp.jit import jit
 
 # A product and the sum that it enters may be rounded once; all else stays IEEE, NaNs included.
@@ -54,19 +54,19 @@ def train(theta, target, moments, taken, widths, work, experience, rule, positio
     listed = len(experience.offsets) > 0 or sparse(experience, positions)
     if not rule.double:
         for k in range(len(positions)):
-            _look(work, experience, experience.last, positions[k], listed)
-            _forward(target, widths, work, size, listed)
+            look(work, experience, experience.last, positions[k], listed)
+            forward(target, widths, work, size, listed)
             _choose(work, experience, size)
             _bootstrap(work, experience, positions[k], errors[k])
     for k in range(len(positions)):
         if rule.double:
-            _look(work, experience, experience.last, positions[k], listed)
-            _forward(theta, widths, work, size, listed)
+            look(work, experience, experience.last, positions[k], listed)
+            forward(theta, widths, work, size, listed)
             _choose(work, experience, size)
             forward(target, widths, work, size, listed)
             _bootstrap(work, experience, positions[k], errors[k])
-        _look(work, experience, experience.origin, positions[k], listed)
-        _forward(theta, widths, work, size, listed)
+        look(work, experience, experience.origin, positions[k], listed)
+        forward(theta, widths, work, size, listed)
         losses[k] = _compare(work, experience, rule.huber, positions[k], weights[k : k + 1], errors[k])
         backward(theta, widths, work, size, listed)
         norm = np.sqrt(_square_sum(work.gradient))
@@ -74,65 +74,6 @@ def train(theta, target, moments, taken, widths, work, experience, rule, positio
             return k
         _adam(theta, moments, work.gradient, min(1.0, rule.max_norm / (norm + 1e-6)), taken + k + 1, rule)
     return -1
-
-
-@jit(_nrt=False)
-def values(theta, widths, work, experience, out):
-    """Write Q(s, .; theta) of all `experience.observations` (n, F) into `out` (n, A)."""
-    size = len(work.slots)
-    listed = len(experience.offsets) > 0
-    for start in range(0, len(out), size):
-        count = min(size, len(out) - start)
-        for i in range(count):
-            work.slots[i] = start + i
-        _gather(work, experience, count, listed)
-        _forward(theta, widths, work, count, listed)
-        for i in range(count):
-            for action in range(out.shape[1]):
-                out[start + i, action] = work.q[action, i]
-
-
-@jit(_nrt=False, fastmath=_CONTRACT)
-def best_action(theta, widths, lines, offsets, scale, observation):
-    """The first action of the largest Q(s, .; theta) for one `observation` (F,), to the bit what `values` gives.
-
-    lines: (2, wide), to write to. Features that are zero cost nothing, which a rectifier's often are.
-    """
-    layers = len(widths) - 1
-    n, m, place = len(observation), widths[1], 0
-    now = lines[0]
-    now[:m] = 0
-    for f in range(n):
-        if len(offsets):
-            column = offsets[f] + np.int64(observation[f])
-            if column < 0 or column >= widths[0]:
-                return -1
-            _add_row(now, scale, theta, column * m, m)
-        elif observation[f] != 0:
-            _add_row(now, theta.dtype.type(observation[f]) * scale, theta, f * m, m)
-    for layer in range(1, layers):
-        place += widths[layer - 1] * m
-        before, now = now, lines[layer % 2]
-        n, m = m, widths[layer + 1]
-        bias, place = place, place + n
-        now[:m] = 0
-        for f in range(n):
-            x = before[f] + theta[bias + f]
-            if not x <= 0:
-                _add_row(now, x, theta, place + f * m, m)
-    place += n * m
-    best = 0
-    for action in range(1, m):
-        if now[action] + theta[place + action] > now[best] + theta[place + best]:
-            best = action
-    return best
-
-
-@jit(_nrt=False, fastmath=_CONTRACT)
-def _add_row(line, factor, theta, place, width):
-    row = theta[place : place + width]
-    for j in range(width):
-        line[j] += factor * row[j]
 
 
 @jit(_nrt=False)
@@ -150,107 +91,6 @@ def _finite(numbers):
     for i in range(len(numbers)):
         total += numbers[i] - numbers[i]  # NaN for a NaN and for an infinity
     return total == 0
-
-
-@jit(_nrt=False)
-def _sparse(experience, positions):
-    """Whether the first batch is so full of zeros that lists are quicker."""
-    observations = experience.observations
-    filled = 0
-    for i in range(positions.shape[1]):
-        row = observations[experience.origin[positions[0, i]]]
-        for f in range(len(row)):
-            filled += row[f] != 0
-    return filled * _SPARSE < positions.shape[1] * observations.shape[1]
-
-
-@jit(_nrt=False)
-def _look(work, experience, ends, positions, listed):
-    """Gather the observations whose slots `ends` names: those at the transitions' origin, or at their last step."""
-    for i in range(len(positions)):
-        work.slots[i] = ends[positions[i]]
-    _gather(work, experience, len(positions), listed)
-
-
-@jit(_nrt=False)
-def _gather(work, experience, size, listed):
-    """The observations of work.slots as numbers, or as lists of the columns that are not zero."""
-    observations, offsets, scale = experience.observations, experience.offsets, experience.scale
-    features = observations.shape[1]
-    for i in range(size):
-        row = observations[work.slots[i]]
-        if len(offsets):
-            for f in range(features):
-                work.columns[i, f] = offsets[f] + np.int64(row[f])
-                work.entries[i, f] = 1
-            work.counts[i] = features
-        elif listed:
-            count = 0
-            for f in range(features):
-                work.columns[i, count] = f
-                work.entries[i, count] = row[f]
-                work.entries[i, count] *= scale
-                count += row[f] != 0
-            work.counts[i] = count
-        else:
-            for f in range(features):
-                work.inputs[i, f] = row[f]
-            for f in range(features):
-                work.inputs[i, f] *= scale
-
-
-@jit(_nrt=False)
-def _forward(theta, widths, work, size, listed):
-    """work.hidden and work.q from what was gathered."""
-    keep_apart()
-    n, m = widths[0], widths[1]
-    place = n * m
-    weights = theta[:place].reshape(n, m)
-    if listed:
-        _add_columns(work, weights, size)
-    else:
-        multiply(work.rows, work.inputs, False, weights, size, n, m)
-    turn(work.hidden[0], work.rows, size, m)
-    _add_biases(work.hidden[0], theta[place : place + m], size, True)
-    place += m
-    for layer in range(1, len(widths) - 1):
-        n, m = m, widths[layer + 1]
-        weights = theta[place : place + n * m].reshape(n, m)
-        place += n * m
-        last = layer == len(widths) - 2
-        out = work.q if last else work.hidden[layer]
-        multiply(out, weights, True, work.hidden[layer - 1], m, n, size)
-        _add_biases(out, theta[place : place + m], size, not last)
-        place += m
-
-
-@jit(_nrt=False, fastmath=_CONTRACT)
-def _add_columns(work, weights, size):
-    """work.rows = inputs @ weights, from the lists. A column that there is not makes a NaN, which stops the update."""
-    for i in range(size):
-        line = work.rows[i, : weights.shape[1]]
-        line[:] = 0
-        for place in range(work.counts[i]):
-            column, entry = work.columns[i, place], work.entries[i, place]
-            if 0 <= column < len(weights):
-                row = weights[column]
-                for j in range(len(row)):
-                    line[j] += entry * row[j]
-            else:
-                line[:] = np.nan
-
-
-@jit(_nrt=False)
-def _add_biases(out, biases, size, rectified):
-    for j in range(len(biases)):
-        line, bias = out[j], biases[j]
-        if rectified:
-            for i in range(size):
-                x = line[i] + bias
-                line[i] = 0 if x < 0 else x
-        else:
-            for i in range(size):
-                line[i] += bias
 
 
 @jit(_nrt=False)
@@ -301,59 +141,6 @@ def _compare(work, experience, huber, positions, weights, errors):
         work.rows[i, action] = slope
         work.errors[0, action, i] = slope
     return total / size
-
-
-@jit(_nrt=False)
-def _backward(theta, widths, work, size, listed):
-    """work.gradient, from the head's errors in work.rows and work.errors[0] down."""
-    keep_apart()
-    end, side = len(theta), 0
-    for layer in range(len(widths) - 2, 0, -1):
-        n, m = widths[layer], widths[layer + 1]
-        bias = end - m
-        end = bias - n * m
-        below = work.hidden[layer - 1]
-        multiply(work.gradient[end:bias].reshape(n, m), below, False, work.rows, n, size, m)
-        _add_up(work.rows, work.gradient[bias : bias + m], size)
-        multiply(work.errors[1 - side], theta[end:bias].reshape(n, m), False, work.errors[side], n, m, size)
-        side = 1 - side
-        _stop_where_zero(work.errors[side], below, n, size)
-        turn(work.rows, work.errors[side], n, size)
-    n, m = widths[0], widths[1]
-    slopes = work.gradient[: n * m].reshape(n, m)
-    _add_up(work.rows, work.gradient[n * m : end], size)
-    if listed:
-        _spread_columns(work, slopes, size)
-    else:
-        multiply(slopes, work.inputs, True, work.rows, n, size, m)
-
-
-@jit(_nrt=False)
-def _add_up(rows, totals, size):
-    totals[:] = 0
-    for i in range(size):
-        for j in range(len(totals)):
-            totals[j] += rows[i, j]
-
-
-@jit(_nrt=False)
-def _stop_where_zero(errors, hidden, width, size):
-    """The rectifier's slope: errors pass where its output is above zero."""
-    for j in range(width):
-        for i in range(size):
-            errors[j, i] = errors[j, i] if hidden[j, i] > 0 else 0
-
-
-@jit(_nrt=False, fastmath=_CONTRACT)
-def _spread_columns(work, slopes, size):
-    """slopes = inputs.T @ work.rows, from the lists."""
-    slopes[:] = 0
-    for i in range(size):
-        line = work.rows[i]
-        for place in range(work.counts[i]):
-            row, entry = slopes[work.columns[i, place]], work.entries[i, place]
-            for j in range(len(row)):
-                row[j] += entry * line[j]
 
 
 @jit(_nrt=False, fastmath=_REORDER)
