@@ -122,7 +122,7 @@ class Acting:
         return self._values_of(self._plain_batch(observations, batched=True)[0]).astype(np.float64)
 
     def action_probabilities(self: Any, observations: Any, mask: Any = None, deterministic: bool = True) -> np.ndarray:
-        """(N, A) float64: the greedy policy, or the behaviour policy where not deterministic, for (N, ...) observations.
+        """(N, A) float64: the greedy policy for (N, ...) observations, or the behaviour policy where not deterministic.
 
         mask: (N, A) or (A,), which actions can be taken. Raises ModelError for an agent with memory.
         """

@@ -43,6 +43,8 @@ from rltk.errors import ArgumentError, CheckpointError
 from rltk.replay import Batch, PrioritisedReplay, Replay, SequenceBatch
 from rltk.runs import schedules
 
+_SMALL = 300_000  # parameters
+
 
 class DQN(Acting, DeepLearner):
     """Learn action values with a network, on any Gymnasium environment with Discrete actions, or a batch of them.
@@ -141,17 +143,14 @@ class DQN(Acting, DeepLearner):
         self._calls += calls
 
     def _remember(self, replay: Replay, actions: np.ndarray, moves: Any, took: np.ndarray | None) -> None:
-        given = (actions, moves.rewards, moves.next_observations, moves.terminated, moves.truncated, moves.next_masks)
-        extras = self._shares(actions.size)
+        parts = (actions, moves.rewards, moves.next_observations, moves.terminated, moves.truncated, moves.next_masks)
+        given = (*parts, self._shares(actions.size))
         if self.n_envs == 1 and took is None:
-            replay.add_one(*(_first(part) for part in given), extras=_first(extras))
-        elif took is not None:
-            given = tuple(_taken(part, took) for part in given)  # type: ignore[assignment]
-            extras = _taken(extras, took)
-            if took.size:
-                replay.add(*given, extras=extras, envs=took)
-        else:
-            replay.add(*given, extras=extras)
+            replay.add_one(*(_first(part) for part in given))
+        elif took is None:
+            replay.add(*given)
+        elif took.size:
+            replay.add(*(_taken(part, took) for part in given), took)
         if moves.began is not None:
             which = moves.began
             starts, masks = _taken(self.players.observations, which), _taken(self.players.masks, which)
@@ -209,6 +208,9 @@ class DQN(Acting, DeepLearner):
         """Let epsilon fall over its share of so many timesteps, unless it does already; `learn` says it too."""
         if not self.exploration_steps:
             self.exploration_steps = max(int(self.settings.exploration_fraction * total_timesteps), 1)
+
+    def _is_small(self) -> bool:
+        return self.device.type == "cpu" and sum(p.numel() for p in self.network.parameters()) < _SMALL
 
     @property
     def exploration_rate(self) -> float:
@@ -302,7 +304,7 @@ class DQN(Acting, DeepLearner):
 
 
 def best_actions(values: Tensor, masks: Tensor | None) -> Tensor:
-    """(...) the first of the best among (..., A) values; masks (..., A) bool, without the axis of heads, says what can be done."""
+    """(...) the first of the best among (..., A) values; masks says what can be done, without the axis of heads."""
     if masks is not None:
         values = values.masked_fill(~masks.unsqueeze(-2), -torch.inf)
     return values.argmax(-1)

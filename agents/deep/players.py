@@ -137,7 +137,7 @@ class SinglePlayer(Players):
     def _mask(self, info: Mapping[str, Any]) -> np.ndarray | None:
         mask = info.get(_MASK)
         if mask is None and callable(getattr(self.env.unwrapped, "action_masks", None)):
-            mask = self.env.unwrapped.action_masks()  # type: ignore[attr-defined]
+            mask = self.env.unwrapped.action_masks()
         if mask is None:
             return np.ones((1, self.n_actions), dtype=bool) if self.masked else None
         return checked_masks(np.asarray(mask)[None], 1, self.n_actions)
@@ -193,8 +193,8 @@ class BatchPlayers(Players):
         observations, rewards, terminated, truncated, infos = self.env.step(actions + self.first_action)
         rewards, terminated, truncated = np.asarray(rewards, np.float64), np.array(terminated), np.array(truncated)
         if not np.isfinite(rewards).all():
-            which = int(np.flatnonzero(~np.isfinite(rewards))[0])
-            raise self._refuse(rewards[which], which)
+            poor = int(np.flatnonzero(~np.isfinite(rewards))[0])
+            raise self._refuse(rewards[poor], poor)
         seen, masks = self.plain.many(observations, self.count), self._masks(infos)
         took = ~self._resting if self._resting.any() else None
         began = np.flatnonzero(self._resting) if took is not None else None

@@ -1,7 +1,8 @@
 """How a learner comes back to the episode under way: by capturing the environment, or by replaying its actions.
 
 An environment whose whole state can be captured (rltk's own, behind wrappers that hold none) is put back where learning
-left it. Any other begins each episode from a seed that is written down, and comes back by replaying what was done since.
+left it. Any other begins each episode from a seed that is written down, and comes back by replaying what was done
+since.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """The loss of a Q-network with memory: over sequences of an episode, as the memory went through them.
 
-    L(w) = mean over the steps t of the sequences of  loss( Q_w(o_0 ... o_t, a_t), R_t + gamma^k Q_w'(o_0 ... o_t+k, b) )
+    L(w) = mean over the sequences' steps t of  loss( Q_w(o_0 ... o_t, a_t), R_t + gamma^k Q_w'(o_0 ... o_t+k, b) )
 
 with R_t the discounted rewards of the next k = n_step steps, or of those that are left. A sequence that begins with its
 episode is learnt from whole, since remembering nothing is right there; in any other the first `burn_in` steps only

@@ -1,4 +1,4 @@
-"""The settings of DQN, with Stable-Baselines3's names where it has them. One typed dataclass is constructor and config."""
+"""The settings of DQN, by Stable-Baselines3's names where it has any: one typed dataclass is options and config."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields

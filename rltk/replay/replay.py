@@ -253,7 +253,9 @@ class Replay:
         if not storage.on_host(self.device):
             raise ArgumentError(f"the replay's arrays are on {self.device}, but compiled code needs device='cpu'")
         seen = self._seen.parts if self._seen.is_dict else self._seen.parts[SINGLE]
-        return Arrays(seen, *self._done.rows.values(), self._seen.masks.get("mask"))
+        rows = self._done.rows
+        ways = rows["origin"], rows["last"], rows["action"], rows["reward"], rows["discount"]
+        return Arrays(seen, *ways, self._seen.masks.get("mask"))
 
     # Saving.
 

@@ -7,8 +7,8 @@ import numpy as np
 class Clock(gym.Env):
     """Observes (episode, step, action before); ends after a number of steps drawn anew for each episode.
 
-    It terminates after an even number of steps and is truncated after an odd one. The reward is the step plus a tenth of
-    the action.
+    It terminates after an even number of steps and is truncated after an odd one. The reward is the step plus a tenth
+    of the action.
     """
 
     observation_space = gym.spaces.Box(-1e6, 1e6, (3,), np.float32)

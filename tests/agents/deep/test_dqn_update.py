@@ -41,7 +41,8 @@ def learner(**options):
 
 def fed(agent, batches):
     """`agent` draws these batches, one after the other."""
-    agent.sample = lambda batches=iter(batches): next(batches)
+    waiting = iter(batches)
+    agent.sample = lambda: next(waiting)
     return agent
 
 
@@ -110,8 +111,8 @@ def test_a_thousand_updates_equal_the_written_out_ones(double, loss):
 
 @pytest.mark.parametrize(("dtype", "updates", "bound"), [("float64", 1000, 1e-9), ("float32", 16, 2e-6)])
 def test_updates_equal_those_of_stable_baselines3(dtype, updates, bound, monkeypatch):
-    """`train()` of SB3's DQN on the same batches from the same weights: 1,000 updates to 1e-9 in float64, 16 to rounding
-    in float32."""
+    """`train()` of SB3's DQN on the same batches from the same weights: 1,000 updates to 1e-9 in float64, 16 to
+    rounding in float32."""
     if dtype == "float64":  # SB3 turns observations into float32
         monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
     kind = getattr(torch, dtype)

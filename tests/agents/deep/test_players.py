@@ -144,7 +144,7 @@ def test_a_reward_that_is_no_number_stops_at_once(value):
     """With the source in the message; nothing more can be learnt after it."""
     env = gym.wrappers.TransformReward(Clock(), lambda reward: value if reward > 3 else reward)
     agent = DQN(env, learning_starts=10**6, buffer_size=500)
-    with pytest.raises(LearningError, match="paid (nan|inf) to player 0"):
+    with pytest.raises(LearningError, match=r"paid (nan|inf) to player 0"):
         agent.learn(500)
     with pytest.raises(LearningError, match="load an earlier checkpoint"):
         agent.learn(1)
