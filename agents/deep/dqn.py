@@ -150,7 +150,8 @@ class DQN(Acting, DeepLearner):
         elif took is None:
             replay.add(*given)
         elif took.size:
-            replay.add(*(_taken(part, took) for part in given), took)
+            some: Any = [_taken(part, took) for part in given]
+            replay.add(*some, took)
         if moves.began is not None:
             which = moves.began
             starts, masks = _taken(self.players.observations, which), _taken(self.players.masks, which)
