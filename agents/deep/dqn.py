@@ -150,8 +150,7 @@ class DQN(Acting, DeepLearner):
         elif took is None:
             replay.add(*given)
         elif took.size:
-            some: Any = [_taken(part, took) for part in given]
-            replay.add(*some, took)
+            replay.add(*[_taken(part, took) for part in given], took)  # type: ignore[call-arg]  (of a known length)
         if moves.began is not None:
             which = moves.began
             starts, masks = _taken(self.players.observations, which), _taken(self.players.masks, which)
