@@ -1,6 +1,8 @@
 """Replay: every transition it can hand out is the one a slow list of transitions holds, whatever was overwritten."""
 
 import re
+import subprocess
+import sys
 
 import gymnasium as gym
 import numpy as np
@@ -9,6 +11,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import rltk.replay
 from rltk.errors import ArgumentError, SizeError, SpaceError
 from rltk.replay import Replay
 
@@ -273,6 +276,15 @@ def test_an_empty_replay_can_not_be_drawn_from():
         replay.draw(np.random.default_rng(0), 4)
     with pytest.raises(ArgumentError, match="the replay is empty"):
         replay.sample(4, np.random.default_rng(0))
+
+
+def test_the_room_is_light_until_it_is_used():
+    """`import rltk.replay` reads neither torch nor numba, and an unknown name is refused with those there are."""
+    code = "import sys, rltk.replay; assert not {'torch', 'numba'} & set(sys.modules); print(dir(rltk.replay))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "PrioritisedReplay" in done.stdout
+    with pytest.raises(AttributeError, match=r"no attribute 'Reply'; it has .*Replay"):
+        rltk.replay.Reply  # noqa: B018
 
 
 @pytest.mark.parametrize("n_step", [1, 3])

@@ -48,17 +48,26 @@ def test_what_was_restored_goes_on_alike(twins, tmp_path_factory, seed, **argume
         state = two.replay.state(copy=False)
         if turn % 2:
             state = read_checkpoint(write_checkpoint(folder, {"replay": state}, step=turn))["replay"]
-        fresh = twins(0, **arguments).replay
-        fresh.restore(state)
-        two.replay = fresh
+        other = used(twins(turn, **arguments))
+        other.restore(state)
+        two.replay = other
         two.compare()
         assert bits(one.replay.state()) == bits(two.replay.state())
-        if len(fresh):
+        if len(other):
             positions = [replay.draw(np.random.default_rng(turn), 9) for replay in (one.replay, two.replay)]
             np.testing.assert_array_equal(*positions)
-            if fresh.n_step == 1:
+            if other.n_step == 1:
                 ours, theirs = (replay.sequences(positions[0], 3) for replay in (one.replay, two.replay))
                 assert all((a == b).all() for a, b in zip(ours[1:6], theirs[1:6], strict=True))
+
+
+def used(pair):
+    """A replay that has held other things before."""
+    pair.play(20)
+    learn(pair.replay, 0)
+    if len(pair.replay) and pair.replay.n_step == 1:
+        pair.replay.sequences(np.array(pair.replay.alive) % pair.replay.capacity, 2)
+    return pair.replay
 
 
 def learn(replay, turn):
