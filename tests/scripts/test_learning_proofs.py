@@ -92,6 +92,25 @@ def test_the_greedy_return_is_that_of_whole_episodes():
     assert parity.greedy_return(Balancing(push=True), env, seed=3) == pushed
 
 
+class Ending:
+    """A batch of two: one episode ends with its first step, the other with its fourth; both go on being paid."""
+
+    num_envs = 2
+
+    def reset(self, seed):
+        self.steps = 0
+        return np.zeros((2, 4)), {}
+
+    def step(self, actions):
+        self.steps += 1
+        return np.zeros((2, 4)), np.ones(2), np.array([True, self.steps == 4]), np.zeros(2, dtype=bool), {}
+
+
+def test_what_comes_after_an_episode_is_not_counted():
+    """A batch goes on with new episodes where the first are over: the mean of 1 and 4 steps is 2.5."""
+    assert parity.greedy_return(Balancing(), Ending(), seed=0) == 2.5
+
+
 def test_parity_goes_on_where_it_was_killed(tmp_path, monkeypatch, capsys):
     """Seeds that are there are not run again; more seeds are added; the table fits 80 columns."""
     ran = []
@@ -112,6 +131,8 @@ def test_parity_goes_on_where_it_was_killed(tmp_path, monkeypatch, capsys):
     ran.clear()
     path = tmp_path / "sb3.jsonl"
     path.write_bytes(path.read_bytes() + b'{"seed": 2, "retu')
+    assert main([*options, "3", "--agent", "sb3"]) == 0
+    assert ran == [("sb3", 2)]
     assert main([*options, "3", "--agent", "sb3"]) == 0
     assert ran == [("sb3", 2)]
     text = capsys.readouterr().out
