@@ -38,7 +38,7 @@ from rltk.runs import Streams
 
 _HALVINGS = 12  # of the share by which all classes move together
 _SHARES = 0.5 ** np.arange(7)  # by which one class moves alone
-_WHOLE = np.ones(1)
+WHOLE = np.ones(1)  # the class moves as a whole: choices stay fixed
 _DRAWN_ANEW = 0.15  # of the classes that the best policy visits
 _CONVERGED = 1e-6  # where chance enters, gains below this share of the value's size are none: they never end
 
@@ -160,16 +160,16 @@ def _search(
     number = 0
     while number < restarts and (fixed is None or fixed.value < optimum - fixed.margin):
         if fixed is not None and number % 2:
-            begun = _settled(problem.evaluate(_drawn_anew(fixed, stream)), _WHOLE, stream)
+            begun = settled(problem.evaluate(_drawn_anew(fixed, stream)), WHOLE, stream)
         else:
             risen = _ascent(problem.evaluate(_beginning(problem, number, stream)))
-            begun = _settled(problem.evaluate(_hardened(risen)), _WHOLE, stream)
+            begun = settled(problem.evaluate(_hardened(risen)), WHOLE, stream)
             mixed = risen if mixed is None or risen.value > mixed.value + mixed.margin else mixed
         fixed = begun if fixed is None or begun.value > fixed.value + fixed.margin else fixed
         number += 1
     assert fixed is not None
     assert mixed is not None
-    return fixed, max((_settled(one, _SHARES, stream) for one in (mixed, fixed)), key=lambda one: one.value), number
+    return fixed, max((settled(one, _SHARES, stream) for one in (mixed, fixed)), key=lambda one: one.value), number
 
 
 def _beginning(problem: ClassProblem, number: int, stream: np.random.Generator) -> np.ndarray:
@@ -223,7 +223,7 @@ def _least(point: Evaluated) -> float:
     return max(point.margin, _CONVERGED * abs(point.value))
 
 
-def _settled(point: Evaluated, shares: np.ndarray, stream: np.random.Generator) -> Evaluated:
+def settled(point: Evaluated, shares: np.ndarray, stream: np.random.Generator) -> Evaluated:
     """Change single classes, each towards one action by one of `shares`, until no such change helps: steps 2 and 3."""
     waiting = list(stream.permutation(point.problem.n_classes))
     tried = 0
@@ -234,7 +234,7 @@ def _settled(point: Evaluated, shares: np.ndarray, stream: np.random.Generator) 
         if actions.size:
             gains = point.gains(c, actions, shares)
             i, j = np.unravel_index(gains.argmax(), gains.shape)
-            if gains[i, j] > (point.margin if shares is _WHOLE else _least(point)):
+            if gains[i, j] > (point.margin if shares is WHOLE else _least(point)):
                 x = point.x.copy()
                 x[c] *= 1.0 - shares[j]
                 x[c, actions[i]] += shares[j]

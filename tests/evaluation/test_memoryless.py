@@ -15,6 +15,7 @@ from rltk.errors import ArgumentError, CriterionError, ModelError
 from rltk.evaluation import best_memoryless
 from rltk.evaluation.alikeness import observation_classes
 from rltk.evaluation.class_policies import ClassProblem
+from rltk.evaluation.memoryless import WHOLE, settled
 from rltk.mdp import MDP, Criterion
 
 
@@ -77,6 +78,24 @@ def test_fixed_choices_against_every_one_there_is(problem, gamma):
     assert found.deterministic_value == pytest.approx(max(values), abs=1e-9)
     assert found.deterministic_value - 1e-9 <= found.value <= found.optimum + 1e-6
     assert found.value == pytest.approx(mdp.over_start(mdp.chain(found.policy).value(gamma)), abs=1e-9)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(st.integers(0, 2**32 - 1))
+def test_no_class_alone_does_better(seed):
+    """What single changes end with is a local optimum, from wherever they began."""
+    stream = np.random.default_rng(seed)
+    T, R = stream.dirichlet(np.full(12, 0.1), size=(12, 3)), stream.normal(size=(12, 3))
+    problem = ClassProblem(MDP.from_arrays(T, R), np.arange(12) % 6, 0.95)
+    begun = problem.evaluate(np.eye(3)[stream.integers(0, 3, 6)])
+    end = settled(begun, WHOLE, stream)
+
+    assert end.value >= begun.value
+    assert sorted(np.unique(end.x)) == [0, 1]
+    for c, a in product(range(6), range(3)):
+        moved = end.x.copy()
+        moved[c] = np.eye(3)[a]
+        assert problem.evaluate(moved).value <= end.value + 1e-9
 
 
 @settings(max_examples=60, deadline=None)
