@@ -6,10 +6,12 @@ Equivalence is shown by two one-sided tests at 5% each: the 90% bootstrap interv
 interquartile means lies within the bounds. That no difference was found would show nothing.
 
 The bounds stand in BOUNDS, and were written before any run of rltk. Their size is a matter of what matters, a tenth of
-the scale of 500 while the curve rises and half of that at the end; the number of seeds follows from it. A score's
-standard deviation between seeds is about 90 while learning (SB3 alone, see PILOT), so the difference of two
-interquartile means of n seeds has a standard error of about 1.1 * 90 * sqrt(2 / n): 26 at n = 30, 18 at n = 60. For two
-equal learners to be found so four times out of five, the bound has to be 2.9 standard errors away: 50 needs n = 60.
+the scale of 500 while the curve rises and half of that at the end; the number of seeds follows from it. Five seeds of
+Stable-Baselines3 alone had scores with standard deviations of 60 to 90 while learning and 35 at the end. The difference
+of two interquartile means of n seeds then has a standard error of about 1.1 * 75 * sqrt(2 / n): 21 at n = 30, 15 at
+n = 60. Two equal learners are found so four times out of five where the bound is 2.9 standard errors away, which is 62
+at n = 30 and 44 at n = 60. Hence 60 seeds. A single evaluation would be of no use: the greedy policy of one seed jumps
+between 100 and 500 from one thousand steps to the next, so a score is a mean of ten.
 
 A second outcome is sustained success: the first step from which three evaluations in a row are above 475. The first
 single one above it says little, for early hits pass.
