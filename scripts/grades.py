@@ -90,7 +90,7 @@ _EPISODES = {False: 5, True: 2_000}  # of an agent with memory: alike from one s
 
 @dataclass
 class Grades:
-    """Grade DQN and a tabular learner on rltk's own environments, five seeds each, and print one table.
+    """Grade DQN and a tabular learner on rltk's own environments.
 
     Example: rltk grades
 

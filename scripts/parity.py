@@ -60,7 +60,7 @@ _MOST_STEPS = 500
 
 @dataclass
 class Parity:
-    """Train rltk's DQN and Stable-Baselines3's side by side, and test whether their learning curves are equivalent.
+    """Test whether DQN learns as Stable-Baselines3's does, over many seeds.
 
     Example: rltk parity --seeds 60
 
