@@ -48,6 +48,8 @@ def _why_not_network(network: Any) -> str:
     stem, layers, out = getattr(encoder, "stem", None), getattr(encoder, "layers", None), getattr(head, "out", None)
     if stem is None or not isinstance(layers, nn.Sequential) or type(out) is not nn.Linear:
         return "the network is not an MLP with a linear head"
+    if getattr(head, "heads", 1) * getattr(head, "atoms", 1) != 1:
+        return "the head gives more than one number an action"
     if getattr(stem, "kind", "unknown") not in ("numbers", "indices"):
         return f"observations are {getattr(stem, 'kind', 'unknown')}, not all numbers or all indices"
     linear, others = list(layers)[::2], list(layers)[1::2]

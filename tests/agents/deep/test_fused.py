@@ -371,6 +371,10 @@ def _mixed(parts):
     parts[0].encoder.stem.kind = "mixed"
 
 
+def _heads(parts):
+    parts[0].head.heads = 2
+
+
 def _half(parts):
     parts[:2] = [part.half() for part in parts[:2]]
 
@@ -397,6 +401,7 @@ REASONS = {
     _more: "besides",
     _no_layers: "one at least",
     _mixed: "mixed",
+    _heads: "more than one number",
     _half: "float16",
     _frozen: "frozen",
     _smaller_target: "shapes",
