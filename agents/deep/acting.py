@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from rltk.agents.deep.network import to_device
+from rltk.agents.deep.networks.network import to_device
 from rltk.errors import ArgumentError, LearningError, ModelError
 
 _BATCH = 4096  # observations that go through the network at once

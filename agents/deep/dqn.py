@@ -31,12 +31,12 @@ import torch
 from torch import Tensor
 
 from rltk.agents.deep.acting import Acting
+from rltk.agents.deep.backends.updates import updates_of
 from rltk.agents.deep.learner import DeepLearner
-from rltk.agents.deep.network import QNetwork
+from rltk.agents.deep.networks.network import QNetwork
 from rltk.agents.deep.optimisers import optimiser_of, optimiser_state, restore_optimiser
 from rltk.agents.deep.sequences import sequence_loss
 from rltk.agents.deep.settings import Settings
-from rltk.agents.deep.updates import updates_of
 from rltk.agents.deep.values import values_of
 from rltk.encoders import encoder_from, encoder_of
 from rltk.errors import ArgumentError, CheckpointError
@@ -143,14 +143,21 @@ class DQN(Acting, DeepLearner):
         self._calls += calls
 
     def _remember(self, replay: Replay, actions: np.ndarray, moves: Any, took: np.ndarray | None) -> None:
-        parts = (actions, moves.rewards, moves.next_observations, moves.terminated, moves.truncated, moves.next_masks)
-        given = (*parts, self._shares(actions.size))
+        given = {
+            "actions": actions,
+            "rewards": moves.rewards,
+            "next_observations": moves.next_observations,
+            "terminated": moves.terminated,
+            "truncated": moves.truncated,
+            "masks": moves.next_masks,
+            "extras": self._shares(actions.size),
+        }
         if self.n_envs == 1 and took is None:
-            replay.add_one(*(_first(part) for part in given))
+            replay.add_one(*map(_first, given.values()))
         elif took is None:
-            replay.add(*given)
+            replay.add(**given)
         elif took.size:
-            replay.add(*[_taken(part, took) for part in given], took)  # type: ignore[call-arg]  (of a known length)
+            replay.add(**{name: _taken(part, took) for name, part in given.items()}, envs=took)
         if moves.began is not None:
             which = moves.began
             starts, masks = _taken(self.players.observations, which), _taken(self.players.masks, which)
@@ -258,7 +265,7 @@ class DQN(Acting, DeepLearner):
     @classmethod
     def from_config(cls, config: Mapping[str, Any], env: Any, *, encoder: Any = None, **options: Any) -> Self:
         """A new learner with the hyper-parameters that `config` gave. encoder: needed where it was one of your own."""
-        from rltk.agents.deep.players import players_of
+        from rltk.agents.deep.playing.players import players_of
         from rltk.runs import Streams
 
         if encoder is None:
@@ -292,7 +299,7 @@ class DQN(Acting, DeepLearner):
 
     def set_env(self, env: Any) -> Self:
         """Go on with `env`, which has the same spaces and as many environments; new episodes begin there."""
-        from rltk.agents.deep.players import players_of
+        from rltk.agents.deep.playing.players import players_of
 
         players = players_of(env, self.streams)
         mine = self.players.plain.space, self.players.n_actions, self.n_envs

@@ -86,7 +86,7 @@ def _kernel(sb3: Any, hidden: tuple[int, ...]) -> Callable[[int], None]:
     import torch
     from torch import nn
 
-    from rltk.agents.deep.fused import Fused
+    from rltk.agents.deep.backends.fused import Fused
 
     buffer = sb3.replay_buffer
     seen = np.concatenate([buffer.observations[:, 0], buffer.next_observations[:, 0]])

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from rltk.agents.deep.fused import Fused, why_not
+from rltk.agents.deep.backends.fused import Fused, why_not
 from rltk.errors import ArgumentError
 
 OPTIONS = [

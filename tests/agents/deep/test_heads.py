@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from rltk.agents.deep.heads import Head
-from rltk.agents.deep.noisy import NoisyLinear
+from rltk.agents.deep.networks.heads import Head
+from rltk.agents.deep.networks.noisy import NoisyLinear
 from rltk.errors import ArgumentError
 
 

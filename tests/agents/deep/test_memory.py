@@ -8,9 +8,9 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from rltk.agents.deep.memory import MEMORIES, Memory, memory_of
-from rltk.agents.deep.recurrent import GRU, LSTM, SRU
-from rltk.agents.deep.transformer import Transformer
+from rltk.agents.deep.networks.memory import MEMORIES, Memory, memory_of
+from rltk.agents.deep.networks.recurrent import GRU, LSTM, SRU
+from rltk.agents.deep.networks.transformer import Transformer
 from rltk.errors import ArgumentError, UnknownNameError
 
 KINDS = [

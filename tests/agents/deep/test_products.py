@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rltk.agents.deep.products import SQUARE, multiply, turn
+from rltk.agents.deep.backends.products import SQUARE, multiply, turn
 
 SHAPES = [(1, 1, 1), (8, 3, 32), (9, 64, 33), (64, 147, 64), (7, 1, 2), (23, 6, 79), (256, 2, 16), (5, 0, 5)]
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rltk.agents.deep.products import keep_apart, multiply, turn
+from rltk.agents.deep.backends.products import keep_apart, multiply, turn
 from rltk.mdp.jit import jit
 
 # A product and the sum that it enters may be rounded once, as `multiply` does; all else stays IEEE, NaNs included.

@@ -20,7 +20,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
-from rltk.agents.deep.returning import Episode, restored, standing
+from rltk.agents.deep.playing.returning import Episode, restored, standing
 from rltk.encoders import Plain
 from rltk.errors import ArgumentError, CheckpointError, LearningError, SpaceError
 from rltk.runs import Streams

@@ -18,10 +18,10 @@ from rltk.errors import ArgumentError, UnknownNameError
 State = Tensor | tuple[Tensor, ...]
 
 MEMORIES = {
-    "lstm": "rltk.agents.deep.recurrent.LSTM",
-    "gru": "rltk.agents.deep.recurrent.GRU",
-    "sru": "rltk.agents.deep.recurrent.SRU",
-    "transformer": "rltk.agents.deep.transformer.Transformer",
+    "lstm": "rltk.agents.deep.networks.recurrent.LSTM",
+    "gru": "rltk.agents.deep.networks.recurrent.GRU",
+    "sru": "rltk.agents.deep.networks.recurrent.SRU",
+    "transformer": "rltk.agents.deep.networks.transformer.Transformer",
 }
 
 

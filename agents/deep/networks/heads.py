@@ -20,7 +20,7 @@ from operator import index
 import torch
 from torch import Tensor, nn
 
-from rltk.agents.deep.noisy import NoisyLinear
+from rltk.agents.deep.networks.noisy import NoisyLinear
 from rltk.errors import ArgumentError
 
 

@@ -131,7 +131,7 @@ class FusedUpdates(TorchUpdates):
     name = "kernel"
 
     def __init__(self, learner: Any) -> None:
-        from rltk.agents.deep.fused import Fused
+        from rltk.agents.deep.backends.fused import Fused
 
         super().__init__(learner)
         self.fused = Fused(learner.network, learner.target, learner.optimiser)
@@ -209,7 +209,7 @@ def updates_of(learner: Any, backend: str) -> Any:
 
 def why_no_kernel(learner: Any) -> str:
     """Why the kernel does not fit this learner: one line; "" where it does."""
-    from rltk.agents.deep.fused import why_not
+    from rltk.agents.deep.backends.fused import why_not
 
     s = learner.settings
     switched = [name for name in ("dueling", "noisy", "memory") if getattr(s, name)]

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rltk.agents.deep.memory import Memory, State, check_widths
+from rltk.agents.deep.networks.memory import Memory, State, check_widths
 from rltk.errors import ArgumentError
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rltk.agents.deep.fused_network import backward, forward, look, sparse
+from rltk.agents.deep.backends.fused_network import backward, forward, look, sparse
 from rltk.mdp.jit import jit
 
 # A product and the sum that it enters may be rounded once; all else stays IEEE, NaNs included.

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rltk.agents.deep.heads import Head
-from rltk.agents.deep.memory import Memory, memory_of
+from rltk.agents.deep.networks.heads import Head
+from rltk.agents.deep.networks.memory import Memory, memory_of
 from rltk.agents.deep.settings import Settings
 from rltk.agents.deep.values import Values
 

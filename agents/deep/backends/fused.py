@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from rltk.agents.deep.fused_kernels import Rule, train
-from rltk.agents.deep.fused_network import Experience, Work, best_action, values
-from rltk.agents.deep.products import SQUARE
+from rltk.agents.deep.backends.fused_kernels import Rule, train
+from rltk.agents.deep.backends.fused_network import Experience, Work, best_action, values
+from rltk.agents.deep.backends.products import SQUARE
 from rltk.errors import ArgumentError
 
 WIDEST = 1024

@@ -1,0 +1,1 @@
+"""How updates are made: torch, torch.compile, or one kernel for small networks."""
