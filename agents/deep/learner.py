@@ -165,7 +165,10 @@ class DeepLearner:
                     self._turn(stop)
         except BaseException as error:
             if not self._fault:
-                self._fault = f"learning broke off in the steps after {self.timestep} ({type(error).__name__})"
+                told = str(error) if isinstance(error, LearningError) else type(error).__name__
+                self._fault = f"learning broke off after step {self.timestep}: {told}"
+                if isinstance(error, LearningError):
+                    raise LearningError(f"{self._fault}{self._last_words()}") from None
             raise
         self.players.leave()
         self._count_episodes()

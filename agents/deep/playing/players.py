@@ -131,7 +131,10 @@ class SinglePlayer(Players):
         self._return, self._length = 0.0, 0
 
     def _seen(self, observation: Any) -> Any:
-        one = self.plain.one(observation)
+        try:
+            one = self.plain.one(observation)
+        except ArgumentError as error:
+            raise LearningError(str(error)) from None
         return {name: part[None] for name, part in one.items()} if isinstance(one, dict) else one[None]
 
     def _mask(self, info: Mapping[str, Any]) -> np.ndarray | None:
@@ -185,7 +188,7 @@ class BatchPlayers(Players):
             return False
         observations, infos = self.env.reset(seed=self.streams.seed("environment"))
         self.masked = _MASK in infos
-        self.observations, self.masks = self.plain.many(observations, self.count), self._masks(infos)
+        self.observations, self.masks = self._seen(observations), self._masks(infos)
         self._returns[:], self._lengths[:], self._resting[:] = 0, 0, False
         return True
 
@@ -195,7 +198,7 @@ class BatchPlayers(Players):
         if not np.isfinite(rewards).all():
             poor = int(np.flatnonzero(~np.isfinite(rewards))[0])
             raise self._refuse(rewards[poor], poor)
-        seen, masks = self.plain.many(observations, self.count), self._masks(infos)
+        seen, masks = self._seen(observations), self._masks(infos)
         took = ~self._resting if self._resting.any() else None
         began = np.flatnonzero(self._resting) if took is not None else None
         self._returns += rewards
@@ -211,7 +214,7 @@ class BatchPlayers(Players):
                 began = which
             elif self.mode is AutoresetMode.DISABLED:
                 observations, infos = self.env.reset(options={"reset_mask": ended})
-                self.observations, self.masks = self.plain.many(observations, self.count), self._masks(infos, masks)
+                self.observations, self.masks = self._seen(observations), self._masks(infos, masks)
                 began = which
         if took is not None:
             self._returns[~took], self._lengths[~took] = 0, 0
@@ -241,6 +244,12 @@ class BatchPlayers(Players):
             told = np.asarray(infos.get(f"_{_MASK}", np.ones(self.count, dtype=bool)))
             masks[told] = np.stack([np.asarray(mask) for mask in np.asarray(infos[_MASK])[told]]) != 0
         return checked_masks(masks, self.count, self.n_actions)
+
+    def _seen(self, observations: Any) -> Any:
+        try:
+            return self.plain.many(observations, self.count)
+        except ArgumentError as error:  # what an environment shows against its own space, NaN among it, ends learning
+            raise LearningError(str(error)) from None
 
     def leave(self) -> None:
         self.observations = _copied(self.observations)

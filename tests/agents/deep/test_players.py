@@ -150,6 +150,15 @@ def test_a_reward_that_is_no_number_stops_at_once(value):
         agent.learn(1)
 
 
+def test_an_observation_that_is_no_number_stops_at_once(tmp_path):
+    """With what, where, the step and the last checkpoint."""
+    poor = gym.wrappers.TransformObservation(Clock(), lambda seen: np.where(seen > 5, np.nan, seen), None)
+    agent = DQN(poor, learning_starts=10**6, buffer_size=500)
+    agent.save(tmp_path / "good")
+    with pytest.raises(LearningError, match=rf"(?s)after step \d+: observation: nan at.*{tmp_path.name}"):
+        agent.learn(500)
+
+
 def test_a_mask_that_leaves_nothing_is_refused():
     """An environment's fault, named."""
 
