@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rltk.agents.deep.backends.products import keep_apart, multiply, turn
+from rltk.agents.deep.backends.products import AS_IT_IS, TURNED, keep_apart, multiply, turn
 from rltk.mdp.jit import jit
 
 # A product and the sum that it enters may be rounded once, as `multiply` does; all else stays IEEE, NaNs included.
@@ -114,7 +114,7 @@ def forward(theta, widths, work, size, listed):
     if listed:
         _add_columns(work, weights, size)
     else:
-        multiply(work.rows, work.inputs, False, weights, size, n, m)
+        multiply(work.rows, work.inputs, AS_IT_IS, weights, size, n, m)
     turn(work.hidden[0], work.rows, size, m)
     _add_biases(work.hidden[0], theta[place : place + m], size, True)
     place += m
@@ -124,7 +124,7 @@ def forward(theta, widths, work, size, listed):
         place += n * m
         last = layer == len(widths) - 2
         out = work.q if last else work.hidden[layer]
-        multiply(out, weights, True, work.hidden[layer - 1], m, n, size)
+        multiply(out, weights, TURNED, work.hidden[layer - 1], m, n, size)
         _add_biases(out, theta[place : place + m], size, not last)
         place += m
 
@@ -139,9 +139,9 @@ def backward(theta, widths, work, size, listed):
         bias = end - m
         end = bias - n * m
         below = work.hidden[layer - 1]
-        multiply(work.gradient[end:bias].reshape(n, m), below, False, work.rows, n, size, m)
+        multiply(work.gradient[end:bias].reshape(n, m), below, AS_IT_IS, work.rows, n, size, m)
         _add_up(work.rows, work.gradient[bias : bias + m], size)
-        multiply(work.errors[1 - side], theta[end:bias].reshape(n, m), False, work.errors[side], n, m, size)
+        multiply(work.errors[1 - side], theta[end:bias].reshape(n, m), AS_IT_IS, work.errors[side], n, m, size)
         side = 1 - side
         _stop_where_zero(work.errors[side], below, n, size)
         turn(work.rows, work.errors[side], n, size)
@@ -151,7 +151,7 @@ def backward(theta, widths, work, size, listed):
     if listed:
         _spread_columns(work, slopes, size)
     else:
-        multiply(slopes, work.inputs, True, work.rows, n, size, m)
+        multiply(slopes, work.inputs, TURNED, work.rows, n, size, m)
 
 
 @jit(_nrt=False)

@@ -2,14 +2,14 @@
 
     C[i, j] = sum_k A[i, k] B[k, j]
 
-A tile of C, a few rows by two vectors, stays in the processor's registers while k runs: each step loads two vectors of
-B and one number of A a row, spreads the number over a vector and adds the product. A may be read as its transpose, B
-and C have their rows in order in memory; so the caller, who knows which operand it uses again, keeps that one in B,
-where a panel of two vectors' width stays in the first cache. What is left over at the edges is done by narrower
-tiles, whose loads and stores are masked.
+A tile of C, a few rows by a few vectors, stays in the processor's registers while k runs: each step loads the vectors
+of B and one number of A a row, spreads the number over a vector and adds the product. k runs in blocks, so that what a
+tile reads of B and A is in the first cache when the next tile reads it again. A may be read as its transpose, B and C
+have their rows in order in memory; the caller keeps the operand that is used again in B. What is left over at the edge
+is done by a narrower tile, whose loads and stores are masked.
 
 k runs in its order for each number of C, whatever the tile: the same bits on the same machine, and no other thread.
-Written in LLVM's vectors, since numba would use half of AVX-512's width and puts its sums in memory.
+Written in LLVM's vectors, since numba would use half of AVX-512's width and put its sums in memory.
 
 Source: Goto and van de Geijn (2008), Anatomy of high-performance matrix multiplication, ACM Transactions on
 Mathematical Software 34(3), section 4; without its packing, which small operands do not repay.
@@ -17,6 +17,7 @@ Mathematical Software 34(3), section 4; without its packing, which small operand
 
 from typing import Any
 
+import numpy as np
 from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
@@ -26,8 +27,14 @@ from rltk.mdp.jit import jit
 
 _FEATURES = binding.get_host_cpu_features()
 _WIDTH = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx") else 16  # bytes of a vector
-# Sums of so many rows and vectors fit into 32 registers, or into 16, beside what is being multiplied.
-_ROWS, _PAIR = 8 if _WIDTH == 64 else 4, 2
+_BLOCK = 128  # of k
+_QUAD, _PAIR = 4, 2  # vectors
+# Rows whose sums fit into 32 registers, or into 16, beside what is being multiplied.
+_QUAD_ROWS, _PAIR_ROWS = (4, 8) if _WIDTH == 64 else (2, 4)
+_EDGE_ROWS = 8
+
+# How A is read. NumPy's bools, since numba compiles a function for each of Python's anew.
+AS_IT_IS, TURNED = np.bool_(False), np.bool_(True)
 
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
 
@@ -45,32 +52,42 @@ def keep_apart(_):
 
 @jit(_nrt=False)
 def multiply(out, a, turned, b, rows, inner, columns):
-    """Write A B into `out[:rows, :columns]`, where A is `a[:rows, :inner]`, or `a[:inner, :rows].T` if `turned`.
+    """Write A B into `out[:rows, :columns]`: A is `a[:rows, :inner]`, or `a[:inner, :rows].T` if `turned` is TURNED.
 
     `out`, `a` and `b` are C-contiguous, of one type (float32 or float64), and may be larger than what is used of them.
     """
     keep_apart()
+    for k in range(0, max(inner, 1), _BLOCK):  # an empty sum is written too
+        _add_block(out, a, turned, b, rows, k, min(inner - k, _BLOCK), columns)
+
+
+@jit(_nrt=False)
+def _add_block(out, a, turned, b, rows, k, count, columns):
+    """Add the products of k, k + 1, ... k + count - 1; the first block writes."""
     lanes = _WIDTH // out.itemsize
     j = 0
     while j < columns:
         left = columns - j
-        wide = left >= _PAIR * lanes
-        i = 0
-        while i + _ROWS <= rows:
-            if not wide:
-                _rows_edge(out, a, turned, b, i, j, inner, left)
-            elif turned:
-                _rows_turned(out, a, turned, b, i, j, inner, left)
+        vectors = _QUAD if left >= _QUAD * lanes else _PAIR if left >= _PAIR * lanes else 1
+        height = _QUAD_ROWS if vectors == _QUAD else _PAIR_ROWS if vectors == _PAIR else _EDGE_ROWS
+        whole = rows - rows % height
+        for i in range(0, whole, height):
+            if vectors == _QUAD and turned:
+                _quad_turned(out, a, turned, b, i, j, k, count, left)
+            elif vectors == _QUAD:
+                _quad_straight(out, a, turned, b, i, j, k, count, left)
+            elif vectors == _PAIR:
+                _pair(out, a, turned, b, i, j, k, count, left)
             else:
-                _rows_straight(out, a, turned, b, i, j, inner, left)
-            i += _ROWS
-        while i < rows:
-            if wide:
-                _row_wide(out, a, turned, b, i, j, inner, left)
+                _edge(out, a, turned, b, i, j, k, count, left)
+        for i in range(whole, rows):
+            if vectors == _QUAD:
+                _row_quad(out, a, turned, b, i, j, k, count, left)
+            elif vectors == _PAIR:
+                _row_pair(out, a, turned, b, i, j, k, count, left)
             else:
-                _row_edge(out, a, turned, b, i, j, inner, left)
-            i += 1
-        j += _PAIR * lanes if wide else lanes
+                _row_edge(out, a, turned, b, i, j, k, count, left)
+        j += vectors * lanes
 
 
 @jit(_nrt=False)
@@ -89,48 +106,54 @@ SQUARE = 16  # of float32; one of float64 is smaller
 
 
 def _tile(rows: int, vectors: int, *, masked: bool = False, turned: bool | None = None) -> Any:
-    """A function that computes C[i : i + rows, j : j + vectors * lanes], or `left` columns of it if `masked`.
+    """A function that adds to C[i : i + rows, j : j + vectors * lanes], or to `left` columns of it if `masked`.
 
+    It adds the products of `count` numbers from k on; if k is 0, it begins from nothing.
     turned: what its argument `turned` will be, if it is known: the addresses of A's numbers are then simpler.
     """
 
     @intrinsic
-    def tile(_, out, a, turned, b, i, j, inner, left):
+    def tile(_, out, a, turned, b, i, j, k, count, left):
         intp = types.intp
-        return types.void(out, a, types.boolean, b, intp, intp, intp, intp), generate
+        return types.void(out, a, types.boolean, b, *[intp] * 5), generate
 
     def generate(context, builder, signature, arguments):
         out, a, b = (
             context.make_array(signature.args[place])(context, builder, arguments[place]) for place in (0, 1, 3)
         )
-        i, j, inner, left = arguments[4:]
+        i, j, k, count, left = arguments[4:]
         vector = _Vectors(builder, context.get_value_type(signature.args[0].dtype), left if masked else None)
         size, line = _I64(vector.size), _line(builder, a)
         is_turned = arguments[2] if turned is None else ir.Constant(ir.IntType(1), turned)
         down, along = builder.select(is_turned, size, line), builder.select(is_turned, line, size)
         if turned is not None:
             down, along = (size, line) if turned else (line, size)
-        a_start, b_start = vector.at(a.data, (i, down)), vector.at(b.data, (j, size))
+        a_start = vector.at(a.data, (i, down), (k, along))
+        b_start = vector.at(b.data, (j, size), (k, _line(builder, b)))
+        outs = [vector.at(out.data, (builder.add(i, _I64(row)), _line(builder, out)), (j, size)) for row in range(rows)]
         sums = [[vector.variable() for _ in range(vectors)] for _ in range(rows)]
+        with builder.if_then(builder.icmp_signed(">", k, _I64(0))):
+            for start, totals in zip(outs, sums, strict=True):
+                for place, total in enumerate(totals):
+                    builder.store(vector.load(start, place), total)
 
-        def step(k):
-            factors = vector.at(b_start, (k, _line(builder, b)))
+        def step(at):
+            factors = vector.at(b_start, (at, _line(builder, b)))
             factors = [vector.load(factors, place) for place in range(vectors)]
-            numbers = vector.at(a_start, (k, along))
+            numbers = vector.at(a_start, (at, along))
             for row, totals in enumerate(sums):
                 number = vector.spread(vector.at(numbers, (_I64(row), down)))
                 for factor, total in zip(factors, totals, strict=True):
                     builder.store(vector.multiply_add(number, factor, builder.load(total)), total)
 
-        pairs = builder.lshr(inner, _I64(1))
+        pairs = builder.lshr(count, _I64(1))
         with cgutils.for_range(builder, pairs) as loop:
-            k = builder.shl(loop.index, _I64(1))
-            step(k)
-            step(builder.add(k, _I64(1)))
-        with builder.if_then(builder.trunc(inner, ir.IntType(1))):
+            even = builder.shl(loop.index, _I64(1))
+            step(even)
+            step(builder.add(even, _I64(1)))
+        with builder.if_then(builder.trunc(count, ir.IntType(1))):
             step(builder.shl(pairs, _I64(1)))
-        for row, totals in enumerate(sums):
-            start = vector.at(out.data, (builder.add(i, _I64(row)), _line(builder, out)), (j, size))
+        for start, totals in zip(outs, sums, strict=True):
             for place, total in enumerate(totals):
                 vector.store(builder.load(total), start, place)
         return context.get_dummy_value()
@@ -244,5 +267,6 @@ class _Vectors:
         return cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.{name}.{self.name}{suffix}")
 
 
-_rows_straight, _rows_turned = _tile(_ROWS, _PAIR, turned=False), _tile(_ROWS, _PAIR, turned=True)
-_rows_edge, _row_wide, _row_edge = _tile(_ROWS, 1, masked=True), _tile(1, _PAIR), _tile(1, 1, masked=True)
+_quad_straight, _quad_turned = (_tile(_QUAD_ROWS, _QUAD, turned=turned) for turned in (False, True))
+_pair, _edge = _tile(_PAIR_ROWS, _PAIR), _tile(_EDGE_ROWS, 1, masked=True)
+_row_quad, _row_pair, _row_edge = _tile(1, _QUAD), _tile(1, _PAIR), _tile(1, 1, masked=True)
