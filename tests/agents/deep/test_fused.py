@@ -245,7 +245,8 @@ def test_weights_that_moved_are_taken_over():
     assert reference.difference(parts[0], peer[0]) < 1e-6
 
 
-PLACES = ["observation", "next observation", "reward", "discount", "weight of a sample", "network", "target", "unused"]
+PLACES = ["observation", "next observation", "reward", "discount", "weight of a sample", "network", "target"]
+PLACES += ["unused", "unused in the target"]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -265,10 +266,10 @@ def test_what_is_not_finite_stops_before_it_is_learned(where, value):
     if where in bad:
         bad[where][0] = value
         reference.torch_updates(peer, arrays, positions[:1], weights=weights)
-    elif where == "unused":  # what no observation reaches: a column that is always zero
-        arrays.observations[:, 1:] = 0
-        parts[0].encoder.layers[0].weight.data[3, 2] = value
-        peer[0].encoder.layers[0].weight.data[3, 2] = value
+    elif where.startswith("unused"):  # what no observation reaches: lists pass over columns that are always zero
+        arrays.observations[:] = 0
+        for network in (parts, peer):
+            network[where == "unused in the target"].encoder.layers[0].weight.data[3, 2] = value
     else:
         for network in (parts, peer):
             network[where == "target"].encoder.layers[0].bias.data[3] = value
