@@ -67,7 +67,7 @@ class MiniGridEnv(MiniGridAttributes, gym.Env[Any, int]):
         }
         self._home = Core(configure(family, **options), 1)  # of the family's own levels
         self._play(self._home)
-        self.observation_space = self._observer.space
+        self.observation_space = self.observer.space
         self.action_space = spaces.Discrete(self._setting.plan.n_actions)  # type: ignore[assignment]
         self.actions = Actions
         self.render_mode = self._setting.view.render_mode
@@ -87,7 +87,7 @@ class MiniGridEnv(MiniGridAttributes, gym.Env[Any, int]):
         options: `{"layout": ...}`, a `Layout`, its text or the path of a file, is played for this episode in place of a
         level of the family; its board may have another size where the observation does not show it.
         """
-        core = core_for((options or {}).get("layout"), self._home, self._observer.mission)
+        core = core_for((options or {}).get("layout"), self._home, self.observer.mission)
         super().reset(seed=seed)
         if core is not self._core:
             self._play(core)
@@ -112,7 +112,7 @@ class MiniGridEnv(MiniGridAttributes, gym.Env[Any, int]):
     def _play(self, core: Core) -> None:
         """Let `core` be what this environment is about."""
         self._core, self._setting = core, core.setting
-        self._observer = Observer(core.setting, **self._shown)
+        self.observer = Observer(core.setting, **self._shown)
         self._body = core.levels.body[0]
         self.grid = GridView(core.levels, 0)
         self._say_how_it_pays(int(core.levels.board[LIMIT]))
@@ -147,7 +147,7 @@ class MiniGridEnv(MiniGridAttributes, gym.Env[Any, int]):
 
     def gen_obs(self) -> Any:
         """What the agent is shown now."""
-        return self._observer.first(self._core.levels)
+        return self.observer.first(self._core.levels)
 
     def render(self) -> NDArray[np.uint8] | None:
         """The picture as `get_frame` gives it, in the mode "rgb_array"; in "human" it is shown in a window."""
@@ -214,14 +214,14 @@ class MiniGridEnv(MiniGridAttributes, gym.Env[Any, int]):
         model = self.model()
         numbers = np.asarray(states, dtype=np.int64)
         check_range("states", numbers, 0, model.n_states)
-        return self._observer.of_states(model, numbers)
+        return self.observer.of_states(model, numbers)
 
     def alias_classes(self) -> NDArray[np.int64]:
         """(S,): states of `mdp` with the same number look the same in this environment's observation.
 
         `model().alias_classes()` says it of the agent's view, whatever is observed here.
         """
-        return self.model().alias_classes(self._observer)
+        return self.model().alias_classes(self.observer)
 
     @property
     def moves_by_itself(self) -> bool:
