@@ -165,7 +165,7 @@ def _picture_row(what: str, device: str, rounds: int) -> Row:
         "policy_kwargs": form,
     }
     peer = DQN("CnnPolicy", env, device=device, seed=0, **settings).learn(1000)
-    return _agent_row(f"update, {what}", _filled_agent(env, device), env, (), rounds, peer)
+    return _agent_row(f"update, {what}", _filled_agent(env, device, backend="compiled"), env, (), rounds, peer)
 
 
 def _cartpole_row(hidden: tuple[int, ...], device: str) -> Row:
@@ -201,8 +201,9 @@ def _doorkey_row(device: str) -> Row:
         return gym.wrappers.FlattenObservation(ImgObsWrapper(gym.make(_DOORKEY)))
 
     def ours() -> float:
-        venv: Any = gym.make_vec(f"rltk/{_DOORKEY}", num_envs=_ENVS, vectorization_mode="vector_entry_point")
-        views = gym.wrappers.vector.FlattenObservation(_Images(venv))
+        views: Any = gym.make_vec(
+            f"rltk/{_DOORKEY}", num_envs=_ENVS, vectorization_mode="vector_entry_point", form="flat"
+        )
         encoder = {"encoder": "mlp", "encoder_kwargs": {"hidden": (64, 64)}}
         agent = DQN(views, seed=0, device=device, **encoder, **settings)
         return _SAMPLES / _seconds(lambda: agent.learn(_SAMPLES), _clock(agent))
@@ -215,19 +216,6 @@ def _doorkey_row(device: str) -> Row:
     mine, peers = in_turns(_RUNS, ours, theirs)
     what = f"{_DOORKEY[9:]}, {_ENVS} envs, samples; peer: SB3, minigrid, DummyVecEnv"
     return Row(what, f"{mine:,.0f}/s", f"{peers:,.0f}/s", f"{mine / peers:.3g}x")
-
-
-class _Images(gym.vector.VectorObservationWrapper):
-    """The picture alone of a batch's observations."""
-
-    def __init__(self, env: gym.vector.VectorEnv[Any, Any, Any]) -> None:
-        super().__init__(env)
-        single: Any = env.single_observation_space
-        self.single_observation_space = single["image"]
-        self.observation_space = gym.vector.utils.batch_space(single["image"], env.num_envs)
-
-    def observations(self, observations: Any) -> Any:
-        return observations["image"]
 
 
 def cold_row() -> Row:
