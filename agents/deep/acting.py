@@ -97,7 +97,8 @@ class Acting:
         state, episode_start: what the memory held after the last call, and whose episodes begin now; for agents without
         memory both may be left out.
         """
-        plain, single = self._plain_batch(observation)
+        single = self.players.plain.is_one(observation)
+        plain = _alone(self.players.plain.one(observation)) if single else self._plain_batch(observation)
         count = _count(plain)
         if self.network.memory is None:
             values = self._values_of(plain)
@@ -119,7 +120,7 @@ class Acting:
         Raises ModelError for an agent with memory: its values depend on what was seen before.
         """
         self._refuse_memory()
-        return self._values_of(self._plain_batch(observations, batched=True)[0]).astype(np.float64)
+        return self._values_of(self._plain_batch(observations)).astype(np.float64)
 
     def action_probabilities(self: Any, observations: Any, mask: Any = None, deterministic: bool = True) -> np.ndarray:
         """(N, A) float64: the greedy policy for (N, ...) observations, or the behaviour policy where not deterministic.
@@ -140,16 +141,14 @@ class Acting:
         if self.network.memory is not None:
             raise ModelError("an agent with memory: its action depends on more than the observation")
 
-    def _plain_batch(self: Any, observation: Any, batched: bool | None = None) -> tuple[Any, bool]:
-        """(plain observations (n, ...), whether it was a single one)."""
-        space = self.observation_space
-        if not batched and space.contains(observation) if batched is None else False:
-            one = self.players.plain.one(observation)
-            return ({name: part[None] for name, part in one.items()} if isinstance(one, dict) else one[None]), True
-        count = _length(observation)
+    def _plain_batch(self: Any, observations: Any) -> Any:
+        """Plain observations (n, ...) of a batch of them."""
+        count = _length(observations)
         if count is None:
-            raise ArgumentError(f"an observation of {space}, or a batch of them, was expected; found {observation!r}")
-        return self.players.plain.many(observation, count), False
+            raise ArgumentError(
+                f"an observation of {self.observation_space}, or a batch of them, was expected; found {observations!r}"
+            )
+        return self.players.plain.many(observations, count)
 
     def _values_of(self: Any, plain: Any) -> np.ndarray:
         """(N, A) without noise, the mean of the heads."""
@@ -202,6 +201,11 @@ def _source(batch: Any, network: Any, target: Any) -> str:
             if not torch.isfinite(weight.float()).all():
                 return f"there is a NaN or an infinity in the {name}'s {key}"
     return "the loss or its gradient overflowed; lower learning_rate, or scale the rewards down"
+
+
+def _alone(plain: Any) -> Any:
+    """One plain observation as a batch of one."""
+    return {name: part[None] for name, part in plain.items()} if isinstance(plain, dict) else plain[None]
 
 
 def _count(plain: Any) -> int:

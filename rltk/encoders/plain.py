@@ -77,6 +77,12 @@ class Plain:
             return self._leaves[0].read(observations, n)
         return {leaf.name: leaf.read(leaf.find(observations), n) for leaf in self._leaves}
 
+    def is_one(self, observation: Any) -> bool:
+        """Whether this is one observation, and not a batch of them, by its axes: an environment may go beyond its
+        bounds, or give lists and other types of numbers."""
+        leaf = self._leaves[0]
+        return leaf.is_one(leaf.find(observation))
+
 
 def hashed_words(text: str) -> NDArray[np.float32]:
     """(64,) float32: how often words that hash to each entry stand in `text`. Capitals and spaces don't matter."""
@@ -113,6 +119,13 @@ class _Numbers:
                 f"{type(observation).__name__}, but its observation_space has it; let the two agree"
             ) from None
         return observation
+
+    def is_one(self, value: Any) -> bool:
+        """Whether `value` has no axis for a batch."""
+        try:
+            return np.ndim(value) == len(self._shape)
+        except ValueError:  # rows of different lengths: neither, which `read` says
+            return False
 
     def read(self, value: Any, n: int | None) -> NDArray[Any]:
         """`value` in the plain type; its shape, NaN and the range of indices are checked. n: how many at once."""
@@ -167,6 +180,9 @@ class _Index(_Numbers):
 
 class _Words(_Numbers):
     """A text, as counts of its words."""
+
+    def is_one(self, value: Any) -> bool:
+        return isinstance(value, str)
 
     def read(self, value: Any, n: int | None) -> NDArray[Any]:
         texts = (value,) if n is None else tuple(value) if isinstance(value, tuple | list | np.ndarray) else ()

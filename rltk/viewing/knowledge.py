@@ -7,10 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rltk.drawing.scene import Overlay, Scene, policy_table
+from rltk.errors import RltkError
 
 Kind = Literal["none", "value", "q", "policy"]
 KINDS: tuple[Kind, ...] = ("none", "value", "q", "policy")
 _TIE = 1e-9
+_BATCH = 4096  # states whose observations are made at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,9 +62,12 @@ def knowledge_of(source: Any, owner: str, env: Any = None, n_actions: int = 0) -
     """Read the tables of an agent or a Solution: its `q`, `value` and `policy`, whichever it has.
 
     What is missing follows from q: the value is its maximum, the policy is greedy with ties shared. An agent without
-    tables is asked through `action_probabilities` in all states, where the environment knows their observations.
+    tables is asked in all states through `q_values` and `action_probabilities`, where the environment knows their
+    observations.
     """
     q = _table(source, "q", 2)
+    if q is None and env is not None:
+        q = _asked(source, "q_values", env)
     value = _table(source, "value", 1)
     if value is None and q is not None:
         value = q.max(1)
@@ -75,7 +80,7 @@ def knowledge_of(source: Any, owner: str, env: Any = None, n_actions: int = 0) -
     elif q is not None:
         policy = greedy(q)
     elif env is not None:
-        policy = _asked(source, env)
+        policy = _asked(source, "action_probabilities", env)
     return Knowledge(owner, value, q, policy, _criterion(source))
 
 
@@ -101,14 +106,21 @@ def _table(source: Any, name: str, dimensions: int | None) -> NDArray[np.float64
     return array
 
 
-def _asked(agent: Any, env: Any) -> NDArray[np.float64] | None:
-    ask = getattr(agent, "action_probabilities", None)
+def _asked(agent: Any, verb: str, env: Any) -> NDArray[np.float64] | None:
+    """(S, A) what the agent's `verb` says in all states; None where it can't say, or they can't be listed."""
+    ask = getattr(agent, verb, None)
     observations = getattr(env, "observations", None)
     model = getattr(env, "mdp", None)
     if ask is None or observations is None or not callable(model):
         return None
-    states = np.arange(model().n_states)
-    return np.asarray(ask(observations(states)), dtype=float)
+    try:
+        mdp = model()
+        parts = np.array_split(np.arange(mdp.n_states), -(-mdp.n_states // _BATCH))
+        table = np.concatenate([np.asarray(ask(observations(states)), dtype=float) for states in parts])
+    except RltkError:  # too many states, an agent that acts from memory, or one that sees them in another form
+        return None
+    available = getattr(mdp, "available", None)
+    return table if verb != "q_values" or available is None else np.where(available, table, -np.inf)
 
 
 def _criterion(source: Any) -> str:
