@@ -234,7 +234,7 @@ class DQN(Acting, DeepLearner):
         """The replay, made at the first call: SizeError, with its size, where there is no room for it."""
         if self.replay is None:
             s = self.settings
-            kinds: dict[str, Any] = {"num_envs": self.n_envs, "gamma": s.gamma, "device": self.device.type}
+            kinds: dict[str, Any] = {"num_envs": self.n_envs, "gamma": s.gamma, "device": self.device}
             kinds["n_step"] = 1 if s.memory is not None else s.n_step
             if self.players.masked:
                 kinds["n_actions"] = self.players.n_actions
