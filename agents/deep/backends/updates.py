@@ -10,8 +10,10 @@
 All draw the same batches from the same random streams, and each can go on from another's checkpoint.
 """
 
+import inspect
 import shutil
 import sys
+from textwrap import shorten
 from typing import Any, Protocol
 
 import numpy as np
@@ -97,7 +99,10 @@ class TorchUpdates:
 
 
 class CompiledUpdates(TorchUpdates):
-    """Loss and gradients in one graph that torch.compile made; what it has not seen yet takes it some seconds."""
+    """Loss and gradients in one graph that torch.compile made at the first update, which takes some seconds.
+
+    A loss of which it can't make one graph is none the quicker for it: that is said once, and plain torch goes on.
+    """
 
     name = "torch.compile"
 
@@ -107,7 +112,9 @@ class CompiledUpdates(TorchUpdates):
         names = {id(p): name for name, p in self._whole.named_parameters()}
         self._names = [names[id(p)] for p in self.parameters]
         options: dict[str, Any] = {"mode": "reduce-overhead"} if learner.device.type == "cuda" else {}
-        self._gradients = torch.compile(self._loss_and_gradients, dynamic=False, **options)
+        if "isolate_recompiles" in inspect.signature(torch.compile).parameters:
+            options["isolate_recompiles"] = True  # else it gives up at the ninth learner of a program
+        self._gradients: Any = torch.compile(self._loss_and_gradients, dynamic=False, fullgraph=True, **options)
 
     def _loss_and_gradients(self, parameters: list[Tensor], batch: Any) -> tuple[Any, Tensor, Tensor]:
         def objective(own: list[Tensor]) -> tuple[Tensor, Tensor]:
@@ -118,8 +125,15 @@ class CompiledUpdates(TorchUpdates):
         return pull, loss, errors
 
     def backward(self, batch: Any) -> tuple[Tensor, Tensor]:
+        if self._gradients is None:
+            return super().backward(batch)
         tensors = batch._replace(positions=None) if hasattr(batch, "positions") else batch
-        gradients, loss, errors = self._gradients(self.parameters, tensors)
+        try:
+            gradients, loss, errors = self._gradients(self.parameters, tensors)
+        except (torch._dynamo.exc.TorchDynamoException, torch._dynamo.exc.FailOnRecompileLimitHit) as error:
+            say_plain_torch(str(error))
+            self._gradients, self.name = None, TorchUpdates.name
+            return super().backward(batch)
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             parameter.grad = gradient
         return loss, errors
@@ -202,7 +216,7 @@ def updates_of(learner: Any, backend: str) -> Any:
     if backend == "auto" and learner.device.type != "cuda":
         return TorchUpdates(learner)
     if reason := why_no_compiler(learner):
-        print(f"rltk: DQN trains with plain torch, since torch.compile can't be used: {reason}", file=sys.stderr)
+        say_plain_torch(reason)
         return TorchUpdates(learner)
     return CompiledUpdates(learner)
 
@@ -232,6 +246,13 @@ def _plain_loss() -> Any:
 
 def why_no_compiler(learner: Any) -> str:
     """Why torch.compile does not work here; "" where it should."""
+    if any(isinstance(part, nn.RNNBase) for part in learner.network.modules()):
+        return "it knows no LSTM or GRU"
     if learner.device.type == "cpu" and not any(map(shutil.which, ("g++", "c++", "clang++"))):
-        return "there is no C++ compiler; install g++ or clang++"
+        return "there is no C++ compiler; install g++"
     return ""
+
+
+def say_plain_torch(reason: str) -> None:
+    """One line for the person who asked for torch.compile."""
+    print(shorten(f"rltk: plain torch, not torch.compile: {reason}", 80, placeholder=" ..."), file=sys.stderr)
