@@ -37,7 +37,7 @@ class Acting:
         ):  # the inner loop of one small environment: no arrays where none are needed
             if words[0, 0] < epsilon:
                 return np.array([int(words[0, 1] * self.players.n_actions)])
-            return self.backend_updates.greedy(self.players.observations, None)
+            return self.updater.greedy(self.players.observations, None)
         explores = words[:, 0] < epsilon  # (n,)
         follows = self.network.memory is not None  # a memory sees every observation
         if not follows and explores.all():
@@ -49,7 +49,7 @@ class Acting:
 
     def _greedy_now(self: Any, masks: np.ndarray | None) -> np.ndarray:
         self.resample_noise()
-        return self.backend_updates.greedy(self.players.observations, masks)
+        return self.updater.greedy(self.players.observations, masks)
 
     def _led(self: Any, masks: np.ndarray | None) -> np.ndarray:
         """What each player's leading head takes for best, memory going on by one observation."""

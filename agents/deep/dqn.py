@@ -90,7 +90,7 @@ class DQN(Acting, DeepLearner):
         self.optimiser = optimiser_of(s.optimizer, self.network.parameters(), rate, s.optimizer_kwargs)
         self.replay: Replay | None = None  # made when learning begins: an agent that only acts needs none
         self.backend = backend
-        self.backend_updates = updates_of(self, backend)
+        self.updater = updates_of(self, backend)
         self._epsilons = s.epsilons()
         self.exploration_steps = 0  # over which epsilon falls; the first `learn` says
         self._calls = 0  # of `step`
@@ -107,14 +107,7 @@ class DQN(Acting, DeepLearner):
 
     def _turn(self, stop: int) -> None:
         """Collect until updates are due, or to the timestep `stop`; then update."""
-        frequency, unit = (
-            self.settings.train_freq
-            if isinstance(self.settings.train_freq, tuple)
-            else (
-                self.settings.train_freq,
-                "step",
-            )
-        )
+        frequency, unit = self.settings.frequency
         calls = frequency - self._due_calls if unit == "step" else 1
         self._collect(min(calls, -(-(stop - self.timestep) // self.n_envs)))
         if (self._due_calls if unit == "step" else self._due_episodes) < frequency:
@@ -139,7 +132,7 @@ class DQN(Acting, DeepLearner):
         self._due_calls += calls
         every = max(self.settings.target_update_interval // n, 1)
         for _ in range((self._calls + calls) // every - self._calls // every):
-            self.backend_updates.sync_target(self.settings.tau)
+            self.updater.sync_target(self.settings.tau)
         self._calls += calls
 
     def _remember(self, replay: Replay, actions: np.ndarray, moves: Any, took: np.ndarray | None) -> None:
@@ -171,7 +164,7 @@ class DQN(Acting, DeepLearner):
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         with self.random.owned():
-            losses = self.backend_updates.train(gradient_steps)
+            losses = self.updater.train(gradient_steps)
         self.updates += gradient_steps
         self.losses.extend(losses)
 
@@ -221,7 +214,7 @@ class DQN(Acting, DeepLearner):
 
     @property
     def exploration_rate(self) -> float:
-        """Epsilon at this timestep; 1 until learning starts."""
+        """Epsilon at this timestep. Until `learning_starts` behaviour is random all the same."""
         first, last = self._epsilons
         passed = min(self.timestep / self.exploration_steps, 1.0) if self.exploration_steps else 0.0
         return first + (last - first) * passed

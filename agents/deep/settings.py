@@ -1,7 +1,7 @@
 """The settings of DQN, by Stable-Baselines3's names where it has any: one typed dataclass is options and config."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 from rltk.agents.deep.optimisers import OPTIMISERS
@@ -162,16 +162,16 @@ class Settings:
             given[name] = tuple(given[name]) if isinstance(given[name], list) else given[name]
         return cls.made(given)
 
+    @property
+    def frequency(self) -> tuple[int, str]:
+        """`train_freq` with its unit, "step" or "episode"."""
+        return self.train_freq if isinstance(self.train_freq, tuple) else (self.train_freq, "step")
+
     def epsilons(self) -> tuple[float, float]:
         """(initial, final) probability of a random action."""
         first, last = (0.0, 0.0) if self.noisy else (1.0, 0.05)
         asked = self.exploration_initial_eps, self.exploration_final_eps
         return (first if asked[0] is None else asked[0]), (last if asked[1] is None else asked[1])
-
-    def described(self) -> dict[str, Any]:
-        """What differs from the defaults, for a person."""
-        plain = asdict(type(self)())
-        return {name: value for name, value in asdict(self).items() if value != plain[name]}
 
 
 def _check_frequency(value: Any) -> None:

@@ -130,8 +130,8 @@ def test_the_backends_go_on_from_each_other(tmp_path):
     by_torch = DQN.load(tmp_path / "agent", tabular(), backend="torch").learn(30)
     by_kernel = DQN.load(tmp_path / "agent", tabular(), backend="compiled").learn(30)
 
-    assert by_torch.backend_updates.name == "torch"
-    assert by_kernel.backend_updates.name == "kernel"
+    assert by_torch.updater.name == "torch"
+    assert by_kernel.updater.name == "kernel"
     for one, other in zip(by_torch.network.parameters(), by_kernel.network.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 

@@ -91,7 +91,7 @@ def test_a_thousand_updates_equal_the_written_out_ones(double, loss):
     losses = []
     for number in range(1000):
         if number % 50 == 0:
-            agent.backend_updates.sync_target(1.0)
+            agent.updater.sync_target(1.0)
         agent.train(1)
         losses.append(agent.losses[-1])
     expected = reference(
@@ -135,7 +135,7 @@ def test_updates_equal_those_of_stable_baselines3(dtype, updates, bound, monkeyp
     monkeypatch.setattr(peer.replay_buffer, "sample", lambda *_, **__: _as_sb3(next(given)))
     for number in range(updates):
         if number % 50 == 0:
-            agent.backend_updates.sync_target(1.0)
+            agent.updater.sync_target(1.0)
             peer.q_net_target.load_state_dict(peer.q_net.state_dict())
         agent.train(1)
         peer.train(gradient_steps=1, batch_size=B)
@@ -205,7 +205,7 @@ def test_the_target_is_copied_or_averaged(tau):
     with torch.no_grad():
         for p in agent.network.parameters():
             p += 1.0
-    agent.backend_updates.sync_target(tau)
+    agent.updater.sync_target(tau)
 
     for old, new, own in zip(before, agent.target.parameters(), agent.network.parameters(), strict=True):
         torch.testing.assert_close(new, tau * own + (1 - tau) * old)

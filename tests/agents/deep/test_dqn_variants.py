@@ -38,7 +38,7 @@ def falls(agent, updates=60):
     rewards = torch.from_numpy(np.random.default_rng(0).random(batch.rewards.shape)).float()
     batch = batch._replace(rewards=rewards)  # the lake pays next to nothing by chance
     agent.sample = lambda: batch
-    agent.backend_updates = type(agent.backend_updates)(agent) if agent.backend == "torch" else agent.backend_updates
+    agent.updater = type(agent.updater)(agent) if agent.backend == "torch" else agent.updater
     losses = []
     for _ in range(updates):
         agent.train(1)
