@@ -110,6 +110,8 @@ class Settings:
             count(name, getattr(self, name), 0)
         count("gradient_steps", self.gradient_steps, -1)
         _check_frequency(self.train_freq)
+        if isinstance(self.train_freq, list):  # from a config
+            object.__setattr__(self, "train_freq", tuple(self.train_freq))
         for name in ("double", "dueling", "noisy", "prioritised"):
             checked_flag(name, getattr(self, name))
         choice("loss", self.loss, LOSSES)
@@ -158,8 +160,6 @@ class Settings:
         given = dict(config)
         for name in ("learning_rate", "priority_beta"):
             given[name] = schedules.from_config(given[name])
-        for name in ("head_hidden", "train_freq"):
-            given[name] = tuple(given[name]) if isinstance(given[name], list) else given[name]
         return cls.made(given)
 
     @property
