@@ -118,6 +118,7 @@ def _parsed(text: Any) -> Any:
     if not isinstance(text, str):
         return text
     try:
-        return ast.literal_eval({"true": "True", "false": "False", "none": "None"}.get(text.lower(), text))
+        words = {"true": "True", "false": "False", "none": "None", "inf": "1e999"}
+        return ast.literal_eval(words.get(text.lower(), text))
     except (ValueError, SyntaxError):
         return text

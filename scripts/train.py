@@ -120,6 +120,9 @@ def _new_agent(config: Train, env: object) -> Any:
                 f"{given[0]}: dqn has options of its own, learning_rate, exploration_final_eps and others; give them "
                 "after --algo-kwargs"
             )
+        twice = [name for name in ("gamma", "seed") if name in options]
+        if twice:
+            raise ArgumentError(f"{twice[0]}: give it as --{twice[0]}, not after --algo-kwargs")
         agent = learner(env, gamma=config.gamma, seed=config.seed, **options)
         agent.plan_for(config.n_timesteps)
         return agent
@@ -178,10 +181,14 @@ def _learn(agent: Any, twin: object, opened: Run, config: Train) -> None:
             due = min(
                 total, *(agent.timestep // every * every + every for every in (config.eval_freq, config.save_freq))
             )
-            agent.learn(due - agent.timestep, note, callback_every=_TICK.get(agent.backend, 1_000))
+            agent.learn(due - agent.timestep, note, callback_every=_tick(agent))
     finally:
         if bar is not None:
             bar.close()
+
+
+def _tick(agent: Any) -> int:
+    return 1_000 if agent.name == DEEP else _TICK[agent.backend]
 
 
 def _evaluated(agent: Any, twin: object) -> Evaluation:

@@ -90,12 +90,17 @@ class Acting:
     # For whoever asks
 
     def predict(
-        self: Any, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
+        self: Any,
+        observation: Any,
+        state: Any = None,
+        episode_start: Any = None,
+        deterministic: bool = False,
+        action_masks: Any = None,
     ) -> tuple[Any, Any]:
-        """(action, state) for one observation or a batch of them; the behaviour policy where not deterministic.
+        """(action, state) for one observation or a batch of them; epsilon-greedy where not deterministic.
 
         state, episode_start: what the memory held after the last call, and whose episodes begin now; for agents without
-        memory both may be left out.
+        memory both may be left out. action_masks: (A,) or (n, A), what can be done, as sb3-contrib calls it.
         """
         single = self.players.plain.is_one(observation)
         plain = _alone(self.players.plain.one(observation)) if single else self._plain_batch(observation)
@@ -104,15 +109,20 @@ class Acting:
             values = self._values_of(plain)
         else:
             values, state = self._recalled(plain, count, state, episode_start)
-        if deterministic:
-            actions = _best(values, None)
-        else:
+        masks = None if action_masks is None else self._checked_masks(action_masks, values.shape)
+        actions = _best(values, masks)
+        if not deterministic:
             words = self.streams.generator("predict").random((count, 2))
-            chosen = _best(values, None)
             explores = words[:, 0] < self.exploration_rate
-            actions = np.where(explores, self._at_random(words[:, 1], None), chosen)
+            actions = np.where(explores, self._at_random(words[:, 1], masks), actions)
         actions = actions + self.players.first_action
         return (int(actions[0]) if single else actions), state
+
+    def _checked_masks(self: Any, masks: Any, shape: tuple[int, ...]) -> np.ndarray:
+        found = np.asarray(masks)
+        if found.shape not in (shape, shape[1:]):
+            raise ArgumentError(f"action_masks: {shape} or {shape[1:]} was expected; found {found.shape}")
+        return np.broadcast_to(found != 0, shape)
 
     def q_values(self: Any, observations: Any) -> np.ndarray:
         """(N, A) float64: Q(s, a) for (N, ...) observations, as the environment shows them; without noise.
@@ -123,7 +133,7 @@ class Acting:
         return self._values_of(self._plain_batch(observations)).astype(np.float64)
 
     def action_probabilities(self: Any, observations: Any, mask: Any = None, deterministic: bool = True) -> np.ndarray:
-        """(N, A) float64: the greedy policy for (N, ...) observations, or the behaviour policy where not deterministic.
+        """(N, A) float64: the greedy policy for (N, ...) observations; epsilon-greedy where not deterministic.
 
         mask: (N, A) or (A,), which actions can be taken. Raises ModelError for an agent with memory.
         """

@@ -37,7 +37,7 @@ from rltk.agents.deep.networks.network import QNetwork
 from rltk.agents.deep.optimisers import optimiser_of, optimiser_state, restore_optimiser
 from rltk.agents.deep.sequences import sequence_loss
 from rltk.agents.deep.settings import Settings
-from rltk.agents.deep.values import values_of
+from rltk.agents.deep.values import best_actions, of_actions, values_of
 from rltk.encoders import encoder_from, encoder_of
 from rltk.errors import ArgumentError, CheckpointError
 from rltk.replay import Batch, PrioritisedReplay, Replay, SequenceBatch
@@ -60,8 +60,8 @@ class DQN(Acting, DeepLearner):
 
         agent = rltk.agents.DQN(gym.make("CartPole-v1"), seed=0).learn(50_000, progress_bar=True)
 
-    Raises SpaceError for spaces that it can't take, with what does; ArgumentError for options; SizeError, before any
-    memory is taken, where the replay does not fit.
+    Raises SpaceError for spaces that it can't take, with what does; ArgumentError for options; SizeError from
+    `learn`, before any memory is taken, where the replay does not fit.
     """
 
     name = "dqn"
@@ -161,6 +161,11 @@ class DQN(Acting, DeepLearner):
     def train(self, gradient_steps: int) -> None:
         """Make `gradient_steps` updates from the replay. LearningError where one is not finite: it is not made."""
         rate = float(schedules.values(self.settings.learning_rate, self.timestep, 1)[0])
+        if not 0 <= rate <= 1:
+            raise ArgumentError(
+                f"learning_rate at timestep {self.timestep} is {rate:g}; a schedule of it stays in [0, 1] and is "
+                "called with the timestep, not with the progress that remains"
+            )
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         with self.random.owned():
@@ -174,7 +179,7 @@ class DQN(Acting, DeepLearner):
         positions = replay.draw(self.streams.generator("replay"), s.batch_size)
         if not isinstance(replay, PrioritisedReplay):
             return positions, None
-        beta = float(schedules.values(s.priority_beta, self.timestep, 1)[0])
+        beta = min(max(float(schedules.values(s.priority_beta, self.timestep, 1)[0]), 0.0), 1.0)
         return positions, np.asarray(replay.weights(positions, beta))
 
     def sample(self) -> Batch | SequenceBatch:
@@ -220,7 +225,13 @@ class DQN(Acting, DeepLearner):
         return first + (last - first) * passed
 
     def _begin(self) -> None:
-        self._replay().begin(self.players.observations, masks=self.players.masks)
+        replay = self._replay()
+        if replay.keeps_masks != self.players.masked:
+            raise ArgumentError(
+                f"the environment {'gives' if self.players.masked else 'does not give'} action masks, and the one that "
+                "this agent learnt on was otherwise: make the learner anew for it"
+            )
+        replay.begin(self.players.observations, masks=self.players.masks)
         self._began(np.arange(self.n_envs))
 
     def _replay(self) -> Replay:
@@ -235,9 +246,9 @@ class DQN(Acting, DeepLearner):
                 kinds["extras"] = {"shares": ((s.bootstrapped,), np.uint8)}
             space = self.players.plain.space
             if s.prioritised:
-                self.replay = PrioritisedReplay(space, s.buffer_size, alpha=s.priority_alpha, **kinds)
+                self.replay = PrioritisedReplay(space, int(s.buffer_size), alpha=s.priority_alpha, **kinds)
             else:
-                self.replay = Replay(space, s.buffer_size, **kinds)
+                self.replay = Replay(space, int(s.buffer_size), **kinds)
         return self.replay
 
     def _shares(self, count: int) -> dict[str, np.ndarray] | None:
@@ -263,9 +274,10 @@ class DQN(Acting, DeepLearner):
 
         if encoder is None:
             encoder = encoder_from(config["encoder"], players_of(env, Streams(0)).plain.space)
-        settings = Settings.from_config(config["settings"])
+        own = {name: value for name, value in options.items() if name in Settings.__dataclass_fields__}
+        settings = Settings.from_config(config["settings"], own)
         given = {name: getattr(settings, name) for name in Settings.__dataclass_fields__}
-        return cls(env, encoder=encoder, seed=config["seed"], **given, **options)
+        return cls(env, encoder=encoder, seed=config["seed"], **{**given, **options})
 
     def _own_state(self, copy: bool) -> dict[str, Any]:
         return {
@@ -279,16 +291,19 @@ class DQN(Acting, DeepLearner):
         }
 
     def _restore_own(self, state: Mapping[str, Any]) -> None:
-        for module, name in ((self.network, "network"), (self.target, "target")):
-            _restore_arrays(module, state[name], name)
+        self._restore_learnt(state)
         restore_optimiser(self.optimiser, state["optimiser"])
-        self.exploration_steps = int(state["exploration_steps"])
         self._calls, self._due_calls, self._due_moves, self._due_episodes = (int(n) for n in state["counts"])
         self.players.masked = bool(state["players"].get("masked", False))
         self.replay = None
         if state["replay"] is not None:
             self._replay().restore(state["replay"])
         self._restore_acting(state["acting"])
+
+    def _restore_learnt(self, state: Mapping[str, Any]) -> None:
+        for module, name in ((self.network, "network"), (self.target, "target")):
+            _restore_arrays(module, state[name], name)
+        self.exploration_steps = int(state["exploration_steps"])
 
     def set_env(self, env: Any) -> Self:
         """Go on with `env`, which has the same spaces and as many environments; new episodes begin there."""
@@ -301,19 +316,6 @@ class DQN(Acting, DeepLearner):
             raise ArgumentError(f"env: this agent learnt on {mine}, and the new environment has {other}")
         self.players = players
         return self
-
-
-def best_actions(values: Tensor, masks: Tensor | None) -> Tensor:
-    """(...) the first of the best among (..., A) values; masks says what can be done, without the axis of heads."""
-    if masks is not None:
-        values = values.masked_fill(~masks.unsqueeze(-2), -torch.inf)
-    return values.argmax(-1)
-
-
-def of_actions(outputs: Tensor, actions: Tensor) -> Tensor:
-    """(..., N) of the (..., A, N) outputs those of (...) actions."""
-    index = actions[..., None, None].expand(*actions.shape, 1, outputs.shape[-1])
-    return outputs.gather(-2, index).squeeze(-2)
 
 
 def _first(part: Any) -> Any:

@@ -92,6 +92,10 @@ class DeepLearner:
     def _restore_own(self, state: Mapping[str, Any]) -> None:
         raise NotImplementedError
 
+    def _restore_learnt(self, state: Mapping[str, Any]) -> None:
+        """Of the state, what acts."""
+        raise NotImplementedError
+
     def config(self) -> dict[str, Any]:
         """What makes this learner again, as plain JSON."""
         raise NotImplementedError
@@ -114,8 +118,8 @@ class DeepLearner:
         (`set_logger`). Learning n steps and n again learns the same as 2 n, but that `exploration_fraction` is of the
         first call's steps. A batch of environments may go beyond by less than its size.
 
-        Ctrl-C is raised between two pieces, so the learner can go on or be saved. Whatever else breaks off a piece (an
-        environment's own error) leaves it of no use, which it says: load an earlier checkpoint.
+        Ctrl-C is raised between two pieces, so the learner can go on or be saved as if nothing had happened. Where an
+        environment's own error breaks off learning, what was learnt can be saved and gone on with, in new episodes.
 
         Raises LearningError, naming source, step and the last checkpoint, where a number stops being finite.
         """
@@ -156,19 +160,20 @@ class DeepLearner:
             self.players.leave()
 
     def _piece(self, stop: int) -> None:
-        """Turns, up to timestep `stop`, for a moment; where one is broken off, nothing is of use any more."""
+        """Turns, up to timestep `stop`, for a moment."""
         self._check_going()
         over = time.perf_counter() + _PIECE_SECONDS
         try:
             with self.random.owned(), self._threads():
                 while self.timestep < stop and time.perf_counter() < over:
                     self._turn(stop)
-        except BaseException as error:
-            if not self._fault:
-                told = str(error) if isinstance(error, LearningError) else type(error).__name__
-                self._fault = f"learning broke off after step {self.timestep}: {told}"
-                if isinstance(error, LearningError):
-                    raise LearningError(f"{self._fault}{self._last_words()}") from None
+        except LearningError as error:
+            if self._fault:
+                raise
+            self._fault = f"learning broke off after step {self.timestep}: {error}"
+            raise LearningError(f"{self._fault}{self._last_words()}") from None
+        except BaseException:  # the environment's own error, say: what was learnt is whole, the episodes are lost
+            self.players.forget()
             raise
         self.players.leave()
         self._count_episodes()
@@ -273,12 +278,12 @@ class DeepLearner:
         """Go on exactly where `state` was taken. Raises CheckpointError where it is another learner's or env's."""
         if state.get("learner") != self.name:
             raise CheckpointError(f"this is the state of {state.get('learner')!r}, not of {self.name!r}")
-        mine, saved = self.config(), state["config"]
-        other = [name for name, value in mine.items() if saved.get(name) != value and name != "seed"]
+        mine, saved = _flat(self.config()), _flat(state["config"])
+        other = [name for name in mine | saved if mine.get(name) != saved.get(name) and name != "seed"]
         if other:
             raise CheckpointError(
-                f"the state was taken with {other[0]}={saved.get(other[0])!r}, this one has {mine[other[0]]!r}: make "
-                "the learner with the same options"
+                f"the state was taken with {other[0]}={saved.get(other[0])!r}, this one has {mine.get(other[0])!r}: "
+                "make the learner with the same options"
             )
         self._restore_own(state)
         self.timestep, self.episodes, self.updates = (int(state[n]) for n in ("timestep", "episodes", "updates"))
@@ -297,22 +302,44 @@ class DeepLearner:
         return self.last_checkpoint
 
     @classmethod
-    def load(cls, path: str | Path, env: Any, **options: Any) -> Self:
+    def load(cls, path: str | Path, env: Any, *, resume: bool = True, **options: Any) -> Self:
         """The learner saved in the folder `path`, on `env`, which must be made as the one that it was trained on.
 
-        options: device and backend, and the encoder where it was one of your own.
+        resume: go on exactly where it stood; False takes what was learnt alone, to act with it, on any environment or
+        batch with the same spaces. options: device and backend; the encoder or schedules where they were your own.
         """
         checkpoint = latest_checkpoint(path)
         if checkpoint is None:
             raise CheckpointError(f"{path} holds no checkpoint; save one there with agent.save({str(path)!r})")
-        learner = cls.from_config(checkpoint.state["config"], env, **options).restore(checkpoint.state)
-        learner.last_checkpoint = checkpoint.path
+        state = checkpoint.state
+        if state.get("learner") != cls.name:
+            raise CheckpointError(
+                f"{checkpoint.path} holds no {cls.name}: {state.get('learner') or 'another learner'!r}"
+            )
+        learner = cls.from_config(state["config"], env, **options)
+        if not resume:
+            learner._restore_learnt(state)
+            learner.timestep = int(state["timestep"])
+            return learner
+        learner.restore(state).last_checkpoint = checkpoint.path
         return learner
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], env: Any, **options: Any) -> Self:
         """A new learner with the hyper-parameters that `config` gave."""
         raise NotImplementedError
+
+
+def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A config without its inner dicts' walls."""
+    flat: dict[str, Any] = {}
+    for name, value in config.items():
+        flat |= (
+            {f"{name} {key}" if name != "settings" else key: own for key, own in value.items()}
+            if isinstance(value, dict)
+            else {name: value}
+        )
+    return flat
 
 
 def checked_device(device: str | torch.device) -> torch.device:

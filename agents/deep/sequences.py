@@ -15,13 +15,11 @@ import torch
 from torch import Tensor
 
 from rltk.agents.deep.settings import Settings
-from rltk.agents.deep.values import Values
+from rltk.agents.deep.values import Values, best_actions, of_actions
 
 
 def sequence_loss(network: Any, target: Any, values: Values, settings: Settings, batch: Any) -> tuple[Tensor, Tensor]:
     """(the loss (), each sequence's mean error (B,)) of a `rltk.replay.SequenceBatch`."""
-    from rltk.agents.deep.dqn import best_actions, of_actions
-
     outputs = network.sequence(batch.observations, batch.starts)  # (B, L + 1, K, A, N)
     with torch.no_grad():
         later = target.sequence(batch.observations, batch.starts)  # (B, L + 1, K, A, N)
@@ -51,7 +49,7 @@ def n_step_returns(batch: Any, gamma: float, n: int) -> tuple[Tensor, Tensor, Te
     last = batch.valid.sum(1, keepdim=True)  # (B, 1) valid steps
     ahead = torch.minimum(steps + n, torch.maximum(last, steps[None] + 1))  # (B, L) the observation bootstrapped from
     total = torch.zeros_like(paid)
-    for k in range(n):
+    for k in range(min(n, length)):
         shifted = torch.zeros_like(paid)
         shifted[:, : length - k] = paid[:, k:] if k else paid
         total += gamma**k * shifted

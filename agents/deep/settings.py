@@ -100,8 +100,10 @@ class Settings:
                 number(name, getattr(self, name))
         checked_rate("learning_rate", self.learning_rate, float("inf"))
         checked_rate("priority_beta", self.priority_beta)
-        if not self.max_grad_norm > 0:
+        if not isinstance(self.max_grad_norm, int | float) or not self.max_grad_norm > 0:
             raise ArgumentError(f"max_grad_norm is a number above 0, or infinity; it is {self.max_grad_norm!r}")
+        if not isinstance(self.optimizer_kwargs, Mapping):
+            raise ArgumentError(f"optimizer_kwargs is a dict of options; it is {self.optimizer_kwargs!r}")
         for name in ("buffer_size", "batch_size", "target_update_interval", "n_step", "atoms", "bootstrapped"):
             count(name, getattr(self, name))
         for name in ("memory_size", "sequence_length"):
@@ -123,6 +125,8 @@ class Settings:
             checked_finite(name, getattr(self, name))
         if self.values == "categorical" and not self.v_min < self.v_max:
             raise ArgumentError(f"v_min is below v_max; they are {self.v_min:g} and {self.v_max:g}")
+        if not isinstance(self.head_hidden, tuple | list):
+            raise ArgumentError(f"head_hidden is a tuple of widths, such as (64,); it is {self.head_hidden!r}")
         hidden = tuple(self.head_hidden)
         for width in hidden:
             count("head_hidden", width)
@@ -155,11 +159,12 @@ class Settings:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """The settings that `config` gave."""
-        given = dict(config)
+    def from_config(cls, config: Mapping[str, Any], instead: Mapping[str, Any] | None = None) -> Self:
+        """The settings that `config` gave, but for those given `instead`: schedules of one's own, say."""
+        given = {**config, **(instead or {})}
         for name in ("learning_rate", "priority_beta"):
-            given[name] = schedules.from_config(given[name])
+            if name not in (instead or {}):
+                given[name] = schedules.from_config(given[name])
         return cls.made(given)
 
     @property

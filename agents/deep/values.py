@@ -133,3 +133,16 @@ def values_of(kind: str, loss: str, atoms: int, v_min: float, v_max: float) -> A
     if kind == "quantile":
         return Quantile(atoms)
     raise ArgumentError(f"values is one of {', '.join(KINDS)}; it is {kind!r}")
+
+
+def best_actions(values: Tensor, masks: Tensor | None) -> Tensor:
+    """(...) the first of the best among (..., A) values; masks says what can be done, without the axis of heads."""
+    if masks is not None:
+        values = values.masked_fill(~masks.unsqueeze(-2), -torch.inf)
+    return values.argmax(-1)
+
+
+def of_actions(outputs: Tensor, actions: Tensor) -> Tensor:
+    """(..., N) of the (..., A, N) outputs those of (...) actions."""
+    index = actions[..., None, None].expand(*actions.shape, 1, outputs.shape[-1])
+    return outputs.gather(-2, index).squeeze(-2)

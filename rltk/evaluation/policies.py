@@ -1,5 +1,6 @@
 """What an agent does in every state of an environment: the (S, A) policy that exact evaluation starts from."""
 
+import inspect
 from typing import Any
 
 import gymnasium as gym
@@ -118,6 +119,14 @@ def _joined(observations: list[Any]) -> Any:
     if isinstance(first, tuple):
         return tuple(_joined(list(parts)) for parts in zip(*observations, strict=True))
     return np.stack(observations)
+
+
+def masks_for(agent: Any, info: Any) -> dict[str, Any]:
+    """What `agent.predict` is to be told beside the observation: which actions the environment's `info` allows, where
+    it says so and the agent asks for it (DQN's and sb3-contrib's `predict` take `action_masks`)."""
+    if "action_mask" not in info or "action_masks" not in inspect.signature(agent.predict).parameters:
+        return {}
+    return {"action_masks": np.asarray(info["action_mask"]) != 0}
 
 
 def criterion_of(agent: Any) -> Criterion | None:

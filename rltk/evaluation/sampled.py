@@ -14,6 +14,7 @@ import numpy as np
 
 from rltk.errors import ArgumentError
 from rltk.evaluation.paid import success_reward_of
+from rltk.evaluation.policies import masks_for
 from rltk.mdp import Criterion
 
 _RESAMPLES = 5_000
@@ -81,7 +82,13 @@ def _episode(
     longest = criterion.horizon or LONGEST_EPISODE
     for step in range(1, longest + 1):
         seen = _state_in(info, agent) if getattr(agent, "acts_on_states", False) else observation
-        action, memory = agent.predict(seen, state=memory, episode_start=np.array([first]), deterministic=deterministic)
+        action, memory = agent.predict(
+            seen,
+            state=memory,
+            episode_start=np.array([first]),
+            deterministic=deterministic,
+            **masks_for(agent, info),
+        )
         observation, reward, terminated, truncated, info = env.step(_plain(action))
         reward = float(reward)
         paid += reward

@@ -7,6 +7,7 @@ import numpy as np
 
 from rltk.drawing import Painter, save_gif
 from rltk.errors import ArgumentError
+from rltk.evaluation.policies import masks_for
 from rltk.experiments.due import Due, apart, single
 from rltk.runs import Progress
 from rltk.runs.checks import whole
@@ -51,7 +52,8 @@ def film_episode(agent: Any, env: Any, path: str | Path, *, seed: int, longest: 
     while not done and step < longest:
         seen = info["state"] if getattr(agent, "acts_on_states", False) else observation
         begins = np.array([step == 0])
-        action, memory = agent.predict(seen, state=memory, episode_start=begins, deterministic=True)
+        told = {"state": memory, "episode_start": begins, "deterministic": True, **masks_for(agent, info)}
+        action, memory = agent.predict(seen, **told)
         observation, reward, terminated, truncated, info = env.step(int(action) if np.ndim(action) == 0 else action)
         total, step, done = total + float(reward), step + 1, bool(terminated or truncated)
         shoot()

@@ -107,6 +107,11 @@ class Replay:
         return len(self._done.alive)
 
     @property
+    def keeps_masks(self) -> bool:
+        """Whether each observation has a mask of actions with it."""
+        return bool(self._seen.masks)
+
+    @property
     def alive(self) -> range:
         """The numbers of the transitions that can be drawn; number t lies at position t mod capacity."""
         return self._done.alive
@@ -315,7 +320,7 @@ class Replay:
 
 
 def _slots(capacity: int, num_envs: int, n_step: int) -> int:
-    return capacity + capacity // 8 + num_envs * (n_step + 1)
+    return capacity + capacity // 8 + 2 * num_envs * (n_step + 1)  # a step that ends an episode shows two observations
 
 
 def _extra_forms(extras: Extras | None) -> dict[str, Form]:

@@ -12,6 +12,7 @@ from rltk.drawing.numbers import decimals_for, number
 from rltk.drawing.painter import Painter
 from rltk.drawing.scene import Overlay, Scene
 from rltk.errors import ArgumentError
+from rltk.evaluation.policies import masks_for
 from rltk.viewing.knowledge import KINDS, Knowledge, knowledge_of
 
 NARROWEST = 400  # pixels: the strip's words need them
@@ -103,6 +104,7 @@ class Player:
         """Begin a new episode; one that still ran is forgotten."""
         # The seed once: the following episodes draw on from the environment's own stream.
         self._observation, info = self.env.reset(seed=self._seed)
+        self._info = info
         self._seed, self._memory = None, None
         state = _state(info)
         self.episode = Episode(
@@ -123,6 +125,7 @@ class Player:
         episode = self.episode
         action = self._action()
         self._observation, reward, terminated, truncated, info = self.env.step(action)
+        self._info = info
         episode.step += 1
         episode.total += float(reward)
         episode.state = _state(info)
@@ -180,9 +183,8 @@ class Player:
     def _action(self) -> Any:
         seen = self.episode.state if self._acts_on_states else self._observation
         starts = np.array([self.episode.step == 0])
-        action, self._memory = self.agent.predict(
-            seen, state=self._memory, episode_start=starts, deterministic=self.deterministic
-        )
+        told = {"state": self._memory, "episode_start": starts, "deterministic": self.deterministic}
+        action, self._memory = self.agent.predict(seen, **told, **masks_for(self.agent, self._info))
         # A discrete action may come as an array of one; a continuous one stays an array.
         discrete = hasattr(self.env.action_space, "n") and np.size(action) == 1
         return int(np.asarray(action).item()) if discrete else action

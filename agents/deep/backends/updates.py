@@ -20,6 +20,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rltk.agents.deep.networks.heads import Head
+from rltk.agents.deep.networks.network import QNetwork
+from rltk.encoders import MLP
 from rltk.errors import ArgumentError
 from rltk.replay import PrioritisedReplay
 
@@ -231,17 +234,27 @@ def why_no_kernel(learner: Any) -> str:
         switched.append("bootstrapped")
     if switched or s.values != "expected":
         return f"{switched[0] if switched else s.values} is on"
-    if type(learner).loss is not _plain_loss():
-        return "the loss is one of your own"
+    if reason := _why_own(learner):
+        return reason
     if learner.device.type != "cpu":
         return f"the network is on {learner.device}"
     return why_not(learner.network, learner.target, learner.optimiser)
 
 
-def _plain_loss() -> Any:
+def _why_own(learner: Any) -> str:
+    """What of this learner is not DQN's: the kernel knows nothing of it, and would learn something else."""
     from rltk.agents.deep.dqn import DQN
 
-    return DQN.loss
+    for name in ("loss", "sample", "draw"):
+        if getattr(type(learner), name) is not getattr(DQN, name):
+            return f"the {name} is one of your own"
+    network = learner.network
+    for part, kind in ((network, QNetwork), (network.encoder, MLP), (network.head, Head)):
+        if type(part) is not kind:
+            return f"{type(part).__name__} is one of your own"
+    if any(module._forward_hooks or module._forward_pre_hooks for module in network.modules()):
+        return "the network has hooks"
+    return ""
 
 
 def why_no_compiler(learner: Any) -> str:

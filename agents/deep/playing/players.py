@@ -13,7 +13,8 @@ the true ones, the last of an episode where it ended, and `Moves.began` lists wh
 Source: Gymnasium 1.1, `gymnasium.vector.AutoresetMode`.
 """
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import gymnasium as gym
@@ -69,6 +70,10 @@ class Players:
         """Take (n,) `actions`, numbered from 0."""
         raise NotImplementedError
 
+    def forget(self) -> None:
+        """The episodes under way are lost: new ones begin when learning goes on."""
+        self.observations, self.masks = None, None
+
     def leave(self) -> None:
         """Write down where learning leaves the environment."""
         raise NotImplementedError
@@ -98,6 +103,7 @@ class SinglePlayer(Players):
         super().__init__(env, env.observation_space, env.action_space, streams)
         self.count = 1
         self.episode = Episode(env, streams)
+        self._asks = _method(env, "action_masks")
         self._return, self._length = 0.0, 0
 
     def open(self) -> bool:
@@ -110,25 +116,35 @@ class SinglePlayer(Players):
     def step(self, actions: np.ndarray) -> Moves:
         action = int(actions[0])
         observation, reward, terminated, truncated, info = self.env.step(action + self.first_action)
-        reward = float(reward)
+        try:
+            reward = float(reward)
+        except (TypeError, ValueError):
+            raise self._refuse(reward, 0) from None
         if not -np.inf < reward < np.inf:
             raise self._refuse(reward, 0)
         self.episode.note(action)
         self._return += reward
         self._length += 1
         seen = self.observations = self._seen(observation)
-        masks = self.masks = self._mask(info) if self.masked else None
+        masks = self.masks = self._mask(info)
         began = None
         if terminated or truncated:
+            seen = _copied(seen)  # an environment may hand out its own arrays, and change them in `reset`
             self.finished.append((self._return, self._length))
             self._begin()
             began = _FIRST
+        if self.masks is not None:
+            check_masks(self.masks)
         return Moves(seen, masks, np.array([reward]), _FLAGS[bool(terminated)], _FLAGS[bool(truncated)], None, began)
 
     def _begin(self) -> None:
         observation, info = self.episode.reset()
         self.observations, self.masks = self._seen(observation), self._mask(info)
         self._return, self._length = 0.0, 0
+
+    def forget(self) -> None:
+        super().forget()
+        self.episode.forget()
 
     def _seen(self, observation: Any) -> Any:
         try:
@@ -139,11 +155,15 @@ class SinglePlayer(Players):
 
     def _mask(self, info: Mapping[str, Any]) -> np.ndarray | None:
         mask = info.get(_MASK)
-        if mask is None and callable(getattr(self.env.unwrapped, "action_masks", None)):
-            mask = self.env.unwrapped.action_masks()
+        if mask is None and self._asks is not None:
+            mask = self._asks()
         if mask is None:
             return np.ones((1, self.n_actions), dtype=bool) if self.masked else None
-        return checked_masks(np.asarray(mask)[None], 1, self.n_actions)
+        if not self.masked and self.is_open:
+            raise LearningError(
+                f"{_MASK}: the environment gave one after a step, and none at its reset; give it there too"
+            )
+        return shaped_masks(np.asarray(mask)[None], 1, self.n_actions)
 
     def leave(self) -> None:
         self.episode.leave()
@@ -154,16 +174,16 @@ class SinglePlayer(Players):
 
     def state(self) -> dict[str, Any]:
         if not self.is_open:
-            return {}
+            return {"masked": self.masked}
         own = {"return": self._return, "length": self._length, "masked": self.masked}
         return {**own, **standing(self.observations, self.masks), "episode": self.episode.state()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.observations, self.masks = restored(state, self.plain.space, self.count)
+        self.masked = bool(state["masked"])
         if not self.is_open:
             return
         self._return, self._length = float(state["return"]), int(state["length"])
-        self.masked = bool(state["masked"])
         found = self.episode.restore(state["episode"])
         if found is not None and not _equal(self._seen(found), self.observations):
             raise CheckpointError(
@@ -182,11 +202,15 @@ class BatchPlayers(Players):
         self._returns, self._lengths = np.zeros(self.count), np.zeros(self.count, dtype=np.int64)
         self._resting = np.zeros(self.count, dtype=bool)  # whose next step is a reset
         self._left: Any = None
+        self._openings = 0
 
     def open(self) -> bool:
         if self.is_open:
             return False
-        observations, infos = self.env.reset(seed=self.streams.seed("environment"))
+        # What can't be captured begins anew after a restore, and not from where it began before.
+        again = f" {self._openings}" if self._openings else ""
+        observations, infos = self.env.reset(seed=self.streams.seed(f"environment{again}"))
+        self._openings += 1
         self.masked = _MASK in infos
         self.observations, self.masks = self._seen(observations), self._masks(infos)
         self._returns[:], self._lengths[:], self._resting[:] = 0, 0, False
@@ -213,12 +237,15 @@ class BatchPlayers(Players):
                 seen, masks = self._final(seen, masks, which, infos)
                 began = which
             elif self.mode is AutoresetMode.DISABLED:
+                seen = _copied(seen)  # a batch may write into the arrays that it handed out
                 observations, infos = self.env.reset(options={"reset_mask": ended})
                 self.observations, self.masks = self._seen(observations), self._masks(infos, masks)
                 began = which
         if took is not None:
             self._returns[~took], self._lengths[~took] = 0, 0
         self._resting = ended & (self.mode is AutoresetMode.NEXT_STEP)
+        if self.masks is not None:
+            check_masks(self.masks | self._resting[:, None])
         return Moves(seen, masks, rewards, terminated, truncated, took, began)
 
     def _final(self, seen: Any, masks: Any, which: np.ndarray, infos: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -243,7 +270,7 @@ class BatchPlayers(Players):
         if _MASK in infos:
             told = np.asarray(infos.get(f"_{_MASK}", np.ones(self.count, dtype=bool)))
             masks[told] = np.stack([np.asarray(mask) for mask in np.asarray(infos[_MASK])[told]]) != 0
-        return checked_masks(masks, self.count, self.n_actions)
+        return shaped_masks(masks, self.count, self.n_actions)
 
     def _seen(self, observations: Any) -> Any:
         try:
@@ -261,18 +288,32 @@ class BatchPlayers(Players):
             self.env.unwrapped.set_state(self._left, restore_rng=True)
 
     def state(self) -> dict[str, Any]:
+        counts = {"masked": self.masked, "openings": self._openings}
         # What can't be captured has no place to come back to: its episodes begin anew.
         if not self.is_open or self._left is None:
-            return {}
-        own = {"returns": self._returns.copy(), "lengths": self._lengths.copy(), "resting": self._resting.copy()}
-        return {**own, "masked": self.masked, **standing(self.observations, self.masks), "env": dict(self._left)}
+            return counts
+        own = {
+            **counts,
+            "returns": self._returns.copy(),
+            "lengths": self._lengths.copy(),
+            "resting": self._resting.copy(),
+        }
+        return {**own, **standing(self.observations, self.masks), "env": dict(self._left)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.observations, self.masks = restored(state, self.plain.space, self.count)
+        self.masked, self._openings = bool(state["masked"]), int(state["openings"])
         if not self.is_open:
+            if self._openings:
+                warnings.warn(
+                    f"{type(self.env.unwrapped).__name__} can't be captured: its episodes begin anew, so what is "
+                    "learnt from here on is not what an uninterrupted run would have learnt",
+                    UserWarning,
+                    stacklevel=2,
+                )
             return
         self._returns, self._lengths = np.array(state["returns"]), np.array(state["lengths"])
-        self._resting, self.masked = np.array(state["resting"]), bool(state["masked"])
+        self._resting = np.array(state["resting"])
         self.env.reset(seed=0)  # so that wrappers know that episodes are under way
         self._left = state["env"]
         self.come_back()
@@ -304,17 +345,23 @@ def check_actions(space: Any) -> None:
     )
 
 
-def checked_masks(masks: np.ndarray, count: int, n_actions: int) -> np.ndarray:
-    """`masks` as (n, A) bool. ArgumentError where the shape is another one, or a player has nothing left to do."""
+def shaped_masks(masks: np.ndarray, count: int, n_actions: int) -> np.ndarray:
+    """`masks` as (n, A) bool. LearningError where the shape is another one."""
     if masks.shape != (count, n_actions):
-        raise ArgumentError(
+        raise LearningError(
             f"{_MASK}: the environment gave a mask of shape {masks.shape[1:]}; its {n_actions} actions need "
             f"({n_actions},)"
         )
-    allowed = masks != 0
-    if not allowed.any(axis=1).all():
-        raise ArgumentError(f"{_MASK}: it leaves player {int(np.argmin(allowed.any(axis=1)))} no action at all")
-    return allowed
+    return masks != 0
+
+
+def check_masks(masks: np.ndarray) -> None:
+    """LearningError where a player has nothing left to do. Games may end so, but not go on."""
+    if not masks.any(axis=1).all():
+        stuck = int(np.argmin(masks.any(axis=1)))
+        raise LearningError(
+            f"{_MASK}: it leaves player {stuck} no action at all, and the episode goes on; end it there"
+        )
 
 
 def tight_space(env: Any, space: gym.Space[Any]) -> gym.Space[Any]:
@@ -326,6 +373,15 @@ def tight_space(env: Any, space: gym.Space[Any]) -> gym.Space[Any]:
     own = getattr(inner, "single_observation_space", getattr(inner, "observation_space", None))
     tight = getattr(getattr(inner, "observer", None), "tight_space", None)
     return tight if isinstance(tight, gym.Space) and space == own else space
+
+
+def _method(env: Any, name: str) -> Callable[[], Any] | None:
+    """The method `name` of the outermost wrapper that has it, or of the environment; None where there is none."""
+    while env is not None:
+        if callable(getattr(type(env), name, None)):
+            return getattr(env, name)
+        env = env.env if isinstance(env, gym.Wrapper) else None
+    return None
 
 
 def _mode_of(env: Any) -> AutoresetMode:

@@ -5,6 +5,7 @@ left it. Any other begins each episode from a seed that is written down, and com
 since.
 """
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,7 +28,7 @@ class Episode:
         self._started = False
         self._seed, self._actions = 0, list[int]()
         self._left: dict[str, Any] | None = None  # where learning left it, where that can be captured
-        self._mark = ""  # elsewhere the state of its random numbers, which shows whether anybody reset it
+        self._mark = ""  # elsewhere what shows whether anybody used it
 
     def reset(self) -> tuple[Any, dict[str, Any]]:
         """Begin the next episode: (observation, info)."""
@@ -50,13 +51,17 @@ class Episode:
         if self.captures:
             self._left = {"state": self.env.unwrapped.get_state(), "elapsed": _elapsed(self.env)}  # type: ignore[attr-defined]
         else:
-            self._mark = self._random_state()
+            self._mark = self._marks()
+
+    def forget(self) -> None:
+        """Lose the episode under way."""
+        self._left, self._mark, self._actions = None, "", []
 
     def come_back(self) -> None:
         """Put the environment where learning left it: whoever used it meanwhile has changed nothing for us."""
         if self._left is not None:
             self._place(self._left)
-        elif self._started and not self.captures and self._random_state() != self._mark:
+        elif self._mark and self._marks() != self._mark:
             self._replay()
 
     def state(self) -> dict[str, Any]:
@@ -89,11 +94,12 @@ class Episode:
         observation, _ = self.env.reset(seed=self._seed)
         for action in self._actions:
             observation, *_ = self.env.step(action + first)
-        self._mark = self._random_state()
+        self._mark = self._marks()
         return observation
 
-    def _random_state(self) -> str:
-        return repr(self.env.unwrapped.np_random.bit_generator.state)
+    def _marks(self) -> str:
+        """What shows whether anybody used the environment: its random numbers and its clocks."""
+        return repr((self.env.unwrapped.np_random.bit_generator.state, _elapsed(self.env)))
 
 
 def standing(observations: Any, masks: np.ndarray | None) -> dict[str, Any]:
@@ -128,7 +134,10 @@ def _captures(env: gym.Env[Any, Any]) -> bool:
         if type(inner) not in TRANSPARENT and not getattr(type(inner), "stateless_observation", False):
             return False
         inner = inner.env
-    return callable(getattr(inner, "get_state", None)) and callable(getattr(inner, "set_state", None))
+    setter = getattr(inner, "set_state", None)
+    if not callable(getattr(inner, "get_state", None)) or not callable(setter):
+        return False
+    return "restore_rng" in inspect.signature(setter).parameters  # rltk's; others mean other things by these names
 
 
 def _limits(env: Any) -> list[Any]:
