@@ -7,7 +7,8 @@
 | "compiled" | all else: loss and gradients by torch.compile; CUDA graphs on a GPU | equal to rounding, 1e-5 over 16 |
 | "auto" | the kernel where it fits, torch.compile on a GPU, "torch" elsewhere | |
 
-All draw the same batches from the same random streams, and each can go on from another's checkpoint.
+All draw the same batches from the same random streams, and each can go on from another's checkpoint. The bounds are of
+gradients that are more than rounding: Adam makes full steps of any, those of a batch that pays nothing too.
 """
 
 import inspect
