@@ -14,7 +14,7 @@ SPACE = gym.spaces.Dict({"where": gym.spaces.Box(-np.inf, np.inf, (2,)), "count"
 class SlowReplay:
     def __init__(self, capacity, num_envs, n_step, gamma):
         self.capacity, self.n_step, self.gamma = capacity, n_step, gamma
-        self.slots = capacity + capacity // 8 + num_envs * (n_step + 1)
+        self.slots = capacity + capacity // 8 + 2 * num_envs * (n_step + 1)
         self.shown = 0
         self.entered = []
         self.current = [None] * num_envs

@@ -195,7 +195,8 @@ def test_compiled_code_gets_the_arrays_themselves():
     assert arrays.observations[arrays.last[0]].tolist() == [1, 1, 1]
     assert arrays.observations[arrays.origin[0]].tolist() == [0, 0, 0]
     assert (arrays.actions[0], arrays.rewards[0], arrays.discounts[0]) == (2, 3, np.float32(0.99))
-    assert [a.dtype.name for a in arrays[1:]] == ["int32", "int32", "int64", "float32", "float32"]
+    assert [a.dtype.name for a in arrays[1:-1]] == ["int32", "int32", "int64", "float32", "float32"]
+    assert arrays.masks is None
 
 
 def begun(**arguments):

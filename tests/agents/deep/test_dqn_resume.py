@@ -147,7 +147,7 @@ def test_another_learner_s_state_is_refused(tmp_path):
     """Another gamma, another environment: named."""
     made("the kernel").learn(60).save(tmp_path / "agent")
     state = made("the kernel").learn(60).state()
-    with pytest.raises(CheckpointError, match="settings"):
+    with pytest.raises(CheckpointError, match="gamma"):
         DQN(tabular(), **{**SMALL, "gamma": 0.5}).restore(state)
     with pytest.raises(CheckpointError):
         DQN.load(tmp_path / "agent", gym.make("rltk/CliffWalking-v0"))

@@ -166,5 +166,5 @@ def test_a_mask_that_leaves_nothing_is_refused():
         def _info(self):
             return {"action_mask": np.zeros(3)}
 
-    with pytest.raises(ArgumentError, match="no action at all"):
+    with pytest.raises(LearningError, match="no action at all"):
         DQN(Stuck(), buffer_size=100).learn(10)
