@@ -6,7 +6,7 @@ kernels and the other way round: `state_dict()` is right at any time, and either
 stopped. Loading an optimizer's state replaces its tensors; that is noticed, and they are taken over again.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -26,9 +26,14 @@ def why_not(network: nn.Module, target: nn.Module, optimizer: torch.optim.Optimi
     for one in (network, target):
         if reason := _why_not_network(one):
             return reason
+    return why_not_trained(network, target, optimizer)
+
+
+def why_not_trained(network: nn.Module, target: nn.Module, optimizer: torch.optim.Optimizer) -> str:
+    """Why networks that fit can't be trained together; "" where they can."""
     if any(not p.requires_grad for p in network.parameters()):
         return "some of the network's parameters are frozen"
-    if [p.shape for p in _parameters(network)] != [p.shape for p in _parameters(target)]:
+    if [p.shape for p in parameters_of(network)] != [p.shape for p in parameters_of(target)]:
         return "the target network has other shapes than the network"
     if type(optimizer) is not torch.optim.Adam:
         return f"the optimizer is {type(optimizer).__name__}, not torch.optim.Adam"
@@ -57,11 +62,16 @@ def _why_not_network(network: Any) -> str:
         return "the encoder is not pairs of a linear layer and a rectifier, one at least"
     if any(type(layer) is not nn.ReLU for layer in others):
         return f"the activation is {type(others[0]).__name__}, not ReLU"
-    if any(layer.bias is None for layer in (*linear, out)):
-        return "a linear layer has no biases"
-    parameters = _parameters(network)
+    return why_not_stored(network, "the MLP's")
+
+
+def why_not_stored(network: Any, whose: str) -> str:
+    """Why the parameters of `network` can't be moved into one array; "" where they can. whose: their owner's name."""
+    if any(layer.bias is None for layer in layers_of(network)):
+        return "a layer has no biases"
+    parameters = parameters_of(network)
     if {id(p) for p in parameters} != {id(p) for p in network.parameters()}:
-        return "the network has parameters besides the MLP's"
+        return f"the network has parameters besides {whose}"
     if any(p.device.type != "cpu" for p in parameters):
         return f"the network is on {parameters[0].device}, not on the CPU"
     if {p.dtype for p in parameters} not in ({torch.float32}, {torch.float64}):
@@ -71,30 +81,37 @@ def _why_not_network(network: Any) -> str:
     return ""
 
 
-def _linear_layers(network: Any) -> list[nn.Linear]:
-    return [*list(network.encoder.layers)[::2], network.head.out]
+def layers_of(network: Any) -> list[Any]:
+    """The layers that have parameters, from the observations to the values."""
+    boards = getattr(network.encoder, "boards", None)
+    if boards is None:
+        return [*list(network.encoder.layers)[::2], network.head.out]
+    return [*list(boards[0])[1:-1:2], *list(network.encoder.readout)[::2], network.head.out]
 
 
-def _parameters(network: Any) -> list[torch.Tensor]:
-    return [p for layer in _linear_layers(network) for p in (layer.weight, layer.bias)]
+def parameters_of(network: Any) -> list[torch.Tensor]:
+    return [p for layer in layers_of(network) for p in (layer.weight, layer.bias)]
 
 
-def _views(flat: torch.Tensor, layers: list[nn.Linear]) -> list[torch.Tensor]:
-    """The places of weights (as torch has them, (out, in)) and biases in `flat` (P,), layer by layer."""
+def _views(flat: torch.Tensor, parameters: list[torch.Tensor]) -> list[torch.Tensor]:
+    """The places of weights and biases in `flat` (P,), of the shapes that torch gives them.
+
+    Weights lie there as (in, out), those of a convolution as (height, width, in, out).
+    """
     views, place = [], 0
-    for layer in layers:
-        n, m = layer.in_features, layer.out_features
-        views += [flat[place : place + n * m].view(n, m).t(), flat[place + n * m : place + (n + 1) * m]]
-        place += (n + 1) * m
+    for parameter in parameters:
+        axes = [*range(2, parameter.ndim), 1, 0] if parameter.ndim > 1 else [0]
+        part = flat[place : place + parameter.numel()].view([parameter.shape[axis] for axis in axes])
+        views.append(part.permute([axes.index(axis) for axis in range(parameter.ndim)]))
+        place += parameter.numel()
     return views
 
 
 def _share(network: nn.Module) -> torch.Tensor:
     """Move the parameters of `network` into one flat tensor, which is returned."""
-    layers = _linear_layers(network)
-    parameters = _parameters(network)
+    parameters = parameters_of(network)
     flat = torch.empty(sum(p.numel() for p in parameters), dtype=parameters[0].dtype)
-    for parameter, view in zip(parameters, _views(flat, layers), strict=True):
+    for parameter, view in zip(parameters, _views(flat, parameters), strict=True):
         view.copy_(parameter.data)
         parameter.data = view
     return flat
@@ -106,25 +123,29 @@ class Fused:
     network: `encoder.stem` (a Flat), `encoder.layers` (Linear and ReLU in turn), `head.out` (Linear).
     """
 
+    _why_not, _train, _values = staticmethod(why_not), staticmethod(train), staticmethod(values)
+
     def __init__(self, network: nn.Module, target: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        if reason := why_not(network, target, optimizer):
+        if reason := self._why_not(network, target, optimizer):
             raise ArgumentError(f'The compiled kernels can\'t train this: {reason}.\nUse backend="torch".')
         self.network, self.target, self.optimizer = network, target, optimizer
-        stem: Any = network.encoder.stem  # type: ignore[union-attr]
-        self._indices = stem.kind == "indices"
-        self._offsets = np.asarray(stem.offsets, np.int64) if self._indices else np.zeros(0, np.int64)
-        layers = _linear_layers(network)
-        self._widths = np.array([layers[0].in_features, *(layer.out_features for layer in layers)], np.int64)
-        self._wide = max(self._widths[1:])
-        self.n_actions = int(self._widths[-1])
-        self._parameters, self._targets = _parameters(network), _parameters(target)
+        self._parameters, self._targets = parameters_of(network), parameters_of(target)
         self._share_weights()
         self._number = self._theta.dtype.type
-        self._scale = self._number(1 if self._indices else stem.scale)
-        self._unweighted = np.zeros((0, 0), self._number)
-        self._lines = _zeros(self._parameters[0].dtype, 2, int(self._wide))
-        self._work = self._working_space(0, 0)
+        self._prepare(network)
+        self._work, self._room = self._working_space(0, 0), (0, 0)
         self._share_moments()
+
+    def _prepare(self, network: Any) -> None:
+        """What of the network the kernels are told: `_shape`, and how observations become numbers."""
+        stem, layers = network.encoder.stem, layers_of(network)
+        self._indices = stem.kind == "indices"
+        self._offsets = np.asarray(stem.offsets, np.int64) if self._indices else np.zeros(0, np.int64)
+        self._shape: Any = widths_of(layers)
+        self._wide = max(self._shape[1:])
+        self.n_actions = int(self._shape[-1])
+        self._scale = self._number(1 if self._indices else stem.scale)
+        self._lines = zeros(self._parameters[0].dtype, 2, int(self._wide))
 
     def train(
         self,
@@ -145,12 +166,8 @@ class Fused:
         """
         self._take_over()
         updates, size = positions.shape
-        rows = _in_rows(arrays.observations)
-        if size > len(self._work.slots) or rows.shape[1] != self._work.columns.shape[1]:
-            self._work = self._working_space(max(size, len(self._work.slots)), rows.shape[1])
-        masks = getattr(arrays, "masks", None)
-        replay = (rows, arrays.origin, arrays.last, arrays.actions, arrays.rewards, arrays.discounts)
-        experience = Experience(*replay, _NOTHING if masks is None else masks, self._offsets, self._scale)
+        experience = self._experience(arrays)
+        self._make_room(size, experience.observations.shape[1])
         beta1, beta2 = self._group["betas"]
         limit = np.inf if max_grad_norm is None else float(max_grad_norm)
         rule = Rule(float(learning_rate), beta1, beta2, self._group["eps"], limit, double, huber)
@@ -159,8 +176,8 @@ class Fused:
             np.zeros((0, 0), self._theta.dtype) if weights is None else weights.astype(self._theta.dtype, copy=False)
         )
         taken = int(self._steps[0])
-        network = self._theta, self._theta_target, self._moments, taken, self._widths
-        fault = train(*network, self._work, experience, rule, positions, shares, losses, errors)
+        network = self._theta, self._theta_target, self._moments, taken, self._shape
+        fault = self._train(*network, self._work, experience, rule, positions, shares, losses, errors)
         if fault == -2:
             raise ArgumentError(f"Positions lie between 0 and {len(arrays.origin) - 1}; one of these does not.")
         self._steps += updates if fault < 0 else fault
@@ -169,13 +186,11 @@ class Fused:
     def q(self, observations: np.ndarray) -> np.ndarray:
         """Action values (n, A) of plain observations (n, ...)."""
         self._take_over()
-        rows = _in_rows(observations)
-        if not len(self._work.slots) or rows.shape[1] != self._work.columns.shape[1]:
-            self._work = self._working_space(max(64, len(self._work.slots)), rows.shape[1])
         none = np.zeros(0, np.int64), np.zeros(0, np.float32)
-        replay = (rows, none[0], none[0], none[0], none[1], none[1])
-        out = np.empty((len(rows), self.n_actions), self._theta.dtype)
-        values(self._theta, self._widths, self._work, Experience(*replay, _NOTHING, self._offsets, self._scale), out)
+        experience = self._experience(_Asked(observations, none[0], none[0], none[0], none[1], none[1]))
+        self._make_room(self._room[0] or 64, experience.observations.shape[1])
+        out = np.empty((len(observations), self.n_actions), self._theta.dtype)
+        self._values(self._theta, self._shape, self._work, experience, out)
         return out
 
     def greedy(self, observations: np.ndarray) -> np.ndarray:
@@ -185,7 +200,7 @@ class Fused:
     def greedy_one(self, observation: Any) -> int:
         """The first of the best actions of one plain observation: `greedy`, without the cost of a batch."""
         line = observation.ravel() if isinstance(observation, np.ndarray) else np.array([observation])
-        action = best_action(self._theta, self._widths, self._lines, self._offsets, self._scale, line)
+        action = best_action(self._theta, self._shape, self._lines, self._offsets, self._scale, line)
         if action < 0:
             raise ArgumentError(f"Observation {observation!r} is none of the space's.")
         return action
@@ -213,10 +228,9 @@ class Fused:
 
     def _share_moments(self) -> None:
         """Adam's state becomes views of `self._moments` (2, P) and `self._steps` (parameters,)."""
-        layers = _linear_layers(self.network)
         moments = torch.zeros((2, len(self._theta)), dtype=self._parameters[0].dtype)
         steps = torch.zeros(len(self._parameters))
-        first, second = _views(moments[0], layers), _views(moments[1], layers)
+        first, second = _views(moments[0], self._parameters), _views(moments[1], self._parameters)
         for place, parameter in enumerate(self._parameters):
             state = self.optimizer.state[parameter]
             if "exp_avg" in state:
@@ -228,33 +242,61 @@ class Fused:
         self._group = self.optimizer.param_groups[0]
         self._moment = first[0]
 
-    def _working_space(self, size: int, features: int) -> Work:
-        number, wide, samples = self._parameters[0].dtype, _padded(self._wide), _padded(size)
+    def _experience(self, arrays: Any) -> Any:
+        return Experience(*replayed(arrays), self._offsets, self._scale)
+
+    def _make_room(self, size: int, features: int) -> None:
+        """Working space for batches of `size`, and for smaller ones."""
+        if size > self._room[0] or features != self._room[1]:
+            self._room = max(size, self._room[0]), features
+            self._work = self._working_space(*self._room)
+
+    def _working_space(self, size: int, features: int) -> Any:
+        number, wide, samples = self._parameters[0].dtype, padded(self._wide), padded(size)
         return Work(
-            slots=_zeros(torch.int64, size),
-            inputs=_zeros(number, size, 0 if self._indices else features),
-            columns=_zeros(torch.int32, size, features),
-            entries=_zeros(number, size, features),
-            counts=_zeros(torch.int32, size),
-            rows=_zeros(number, samples, wide),
-            hidden=_zeros(number, len(self._widths) - 2, wide, samples),
-            errors=_zeros(number, 2, wide, samples),
-            q=_zeros(number, self.n_actions, samples),
-            choice=_zeros(torch.int64, size),
-            gradient=_zeros(number, len(self._theta)),
+            slots=zeros(torch.int64, size),
+            inputs=zeros(number, size, 0 if self._indices else features),
+            columns=zeros(torch.int32, size, features),
+            entries=zeros(number, size, features),
+            counts=zeros(torch.int32, size),
+            rows=zeros(number, samples, wide),
+            hidden=zeros(number, len(self._shape) - 2, wide, samples),
+            errors=zeros(number, 2, wide, samples),
+            q=zeros(number, self.n_actions, samples),
+            choice=zeros(torch.int64, size),
+            gradient=zeros(number, len(self._theta)),
         )
 
 
-def _zeros(number: torch.dtype, *shape: int) -> np.ndarray:
+def zeros(number: torch.dtype, *shape: int) -> np.ndarray:
     """Zeros that begin with a line of the cache, as torch's do: a vector that lies in two lines takes twice as long."""
     return torch.zeros(shape, dtype=number).numpy()
 
 
-def _in_rows(observations: np.ndarray) -> np.ndarray:
-    """(n, ...) as (n, F), C-contiguous."""
-    return np.ascontiguousarray(observations).reshape(len(observations), -1)
+class _Asked(NamedTuple):
+    """Observations that nothing is known to follow."""
+
+    observations: Any
+    origin: Any
+    last: Any
+    actions: Any
+    rewards: Any
+    discounts: Any
 
 
-def _padded(length: int) -> int:
+def replayed(arrays: Any) -> tuple[Any, ...]:
+    """What every kernel reads of a replay's arrays: observations as rows (n, F), and masks (0, 0) if it has none."""
+    rows = np.ascontiguousarray(arrays.observations).reshape(len(arrays.observations), -1)
+    masks = getattr(arrays, "masks", None)
+    replay = (rows, arrays.origin, arrays.last, arrays.actions, arrays.rewards, arrays.discounts)
+    return *replay, _NOTHING if masks is None else masks
+
+
+def widths_of(linear: list[Any]) -> np.ndarray:
+    """(layers + 1,) int64: what the first linear layer reads, and what each gives."""
+    return np.array([linear[0].in_features, *(layer.out_features for layer in linear)], np.int64)
+
+
+def padded(length: int) -> int:
     """Room for whole squares, and rows whose starts do not meet in one set of the cache."""
     return -(-length // SQUARE) * SQUARE + SQUARE

@@ -11,11 +11,11 @@ Sources: Mnih et al. (2015), Human-level control through deep reinforcement lear
 and Silver (2016) for double; Kingma and Ba (2015), Algorithm 1, for Adam.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from rltk.agents.deep.backends.fused_network import backward, forward, look, sparse
+from rltk.agents.deep.backends import fused_board_network, fused_network
 from rltk.mdp.jit import jit
 
 # A product and the sum that it enters may be rounded once; all else stays IEEE, NaNs included.
@@ -34,46 +34,6 @@ class Rule(NamedTuple):
     max_norm: float  # infinity: not clipped
     double: bool
     huber: bool
-
-
-@jit(_nrt=False)
-def train(theta, target, moments, taken, widths, work, experience, rule, positions, weights, losses, errors):
-    """Apply an update for each row of `positions` (K, B); returns the first that is not finite, or -1.
-
-    theta, target: (P,) float32 or float64. moments: (2, P), Adam's m and v, which have seen `taken` updates.
-    widths: (layers + 1,) int64. weights: (K, B), or (0, 0) for none. Writes losses (K,) and errors (K, B), y - Q(s, a).
-    The update that is not finite and all after it leave theta and moments as they are. -2: a position out of range.
-    """
-    if not _within(positions, len(experience.origin)):
-        return -2
-    if not (_finite(theta) and _finite(target)):
-        return 0
-    if not len(positions):
-        return -1
-    size = positions.shape[1]
-    listed = len(experience.offsets) > 0 or sparse(experience, positions)
-    if not rule.double:
-        for k in range(len(positions)):
-            look(work, experience, experience.last, positions[k], listed)
-            forward(target, widths, work, size, listed)
-            _choose(work, experience, size)
-            _bootstrap(work, experience, positions[k], errors[k])
-    for k in range(len(positions)):
-        if rule.double:
-            look(work, experience, experience.last, positions[k], listed)
-            forward(theta, widths, work, size, listed)
-            _choose(work, experience, size)
-            forward(target, widths, work, size, listed)
-            _bootstrap(work, experience, positions[k], errors[k])
-        look(work, experience, experience.origin, positions[k], listed)
-        forward(theta, widths, work, size, listed)
-        losses[k] = _compare(work, experience, rule.huber, positions[k], weights[k : k + 1], errors[k])
-        backward(theta, widths, work, size, listed)
-        norm = np.sqrt(_square_sum(work.gradient))
-        if not (np.isfinite(losses[k]) and np.isfinite(norm)):
-            return k
-        _adam(theta, moments, work.gradient, min(1.0, rule.max_norm / (norm + 1e-6)), taken + k + 1, rule)
-    return -1
 
 
 @jit(_nrt=False)
@@ -170,3 +130,54 @@ def _adam(theta, moments, gradient, scale, taken, rule):
         first[i] += (slope - first[i]) * share
         second[i] = second[i] * kept + rest * slope * slope
         theta[i] -= step * first[i] / (np.sqrt(second[i]) * unbiased + epsilon)
+
+
+def _training(is_listed: Any, look: Any, forward: Any, backward: Any) -> Any:
+    """The update of networks whose passes these are."""
+
+    @jit(_nrt=False)
+    def train(theta, target, moments, taken, shape, work, experience, rule, positions, weights, losses, errors):
+        """Apply an update for each row of `positions` (K, B); returns the first that is not finite, or -1.
+
+        theta, target: (P,) float32 or float64. moments: (2, P), Adam's m and v, which have seen `taken` updates.
+        shape: what `forward` and `backward` want to know. weights: (K, B), or (0, 0) for none. Writes losses (K,) and errors (K, B), y - Q(s, a).
+        The update that is not finite and all after it leave theta and moments as they are. -2: a position out of range.
+        """
+        if not _within(positions, len(experience.origin)):
+            return -2
+        if not (_finite(theta) and _finite(target)):
+            return 0
+        if not len(positions):
+            return -1
+        size = positions.shape[1]
+        listed = is_listed(experience, positions)
+        if not rule.double:
+            for k in range(len(positions)):
+                look(work, experience, experience.last, positions[k], listed)
+                forward(target, shape, work, size, listed)
+                _choose(work, experience, size)
+                _bootstrap(work, experience, positions[k], errors[k])
+        for k in range(len(positions)):
+            if rule.double:
+                look(work, experience, experience.last, positions[k], listed)
+                forward(theta, shape, work, size, listed)
+                _choose(work, experience, size)
+                forward(target, shape, work, size, listed)
+                _bootstrap(work, experience, positions[k], errors[k])
+            look(work, experience, experience.origin, positions[k], listed)
+            forward(theta, shape, work, size, listed)
+            losses[k] = _compare(work, experience, rule.huber, positions[k], weights[k : k + 1], errors[k])
+            backward(theta, shape, work, size, listed)
+            norm = np.sqrt(_square_sum(work.gradient))
+            if not (np.isfinite(losses[k]) and np.isfinite(norm)):
+                return k
+            _adam(theta, moments, work.gradient, min(1.0, rule.max_norm / (norm + 1e-6)), taken + k + 1, rule)
+        return -1
+
+    return train
+
+
+train = _training(fused_network.sparse, fused_network.look, fused_network.forward, fused_network.backward)
+train_on_boards = _training(
+    fused_board_network.listed, fused_board_network.look, fused_board_network.forward, fused_board_network.backward
+)

@@ -59,7 +59,9 @@ class Work(NamedTuple):
 
 @jit(_nrt=False)
 def sparse(experience, positions):
-    """Whether the first batch is so full of zeros that lists are quicker."""
+    """Whether observations are indices, or the first batch is so full of zeros that lists are quicker."""
+    if len(experience.offsets):
+        return True
     observations = experience.observations
     filled = 0
     for i in range(positions.shape[1]):

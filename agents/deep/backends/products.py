@@ -26,17 +26,17 @@ from numba.extending import intrinsic
 from rltk.mdp.jit import jit
 
 _FEATURES = binding.get_host_cpu_features()
-_WIDTH = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx") else 16  # bytes of a vector
+WIDTH = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx") else 16  # bytes of a vector
 _BLOCK = 128  # of k
 _QUAD, _PAIR = 4, 2  # vectors
 # Rows whose sums fit into 32 registers, or into 16, beside what is being multiplied.
-_QUAD_ROWS, _PAIR_ROWS = (4, 8) if _WIDTH == 64 else (2, 4)
+_QUAD_ROWS, _PAIR_ROWS = (4, 8) if WIDTH == 64 else (2, 4)
 _EDGE_ROWS = 8
 
 # How A is read. NumPy's bools, since numba compiles a function for each of Python's anew.
 AS_IT_IS, TURNED = np.bool_(False), np.bool_(True)
 
-_I32, _I64 = ir.IntType(32), ir.IntType(64)
+_I32, I64 = ir.IntType(32), ir.IntType(64)
 
 
 @intrinsic
@@ -58,13 +58,13 @@ def multiply(out, a, turned, b, rows, inner, columns):
     """
     keep_apart()
     for k in range(0, max(inner, 1), _BLOCK):  # an empty sum is written too
-        _add_block(out, a, turned, b, rows, k, min(inner - k, _BLOCK), columns)
+        add_block(out, a, turned, b, rows, k, min(inner - k, _BLOCK), columns)
 
 
 @jit(_nrt=False)
-def _add_block(out, a, turned, b, rows, k, count, columns):
-    """Add the products of k, k + 1, ... k + count - 1; the first block writes."""
-    lanes = _WIDTH // out.itemsize
+def add_block(out, a, turned, b, rows, k, count, columns):
+    """Add the products of k, k + 1, ... k + count - 1 to `out`; where k is 0 they are written."""
+    lanes = WIDTH // out.itemsize
     j = 0
     while j < columns:
         left = columns - j
@@ -96,7 +96,7 @@ def turn(out, a, rows, columns):
 
     Both are C-contiguous and have room for whole squares of `SQUARE` numbers a side, whose rest is overwritten.
     """
-    side = _WIDTH // out.itemsize
+    side = WIDTH // out.itemsize
     for i in range(0, rows, side):
         for j in range(0, columns, side):
             _turn_square(out, a, i, j)
@@ -122,37 +122,37 @@ def _tile(rows: int, vectors: int, *, masked: bool = False, turned: bool | None 
             context.make_array(signature.args[place])(context, builder, arguments[place]) for place in (0, 1, 3)
         )
         i, j, k, count, left = arguments[4:]
-        vector = _Vectors(builder, context.get_value_type(signature.args[0].dtype), left if masked else None)
-        size, line = _I64(vector.size), _line(builder, a)
+        vector = Vectors(builder, context.get_value_type(signature.args[0].dtype), left if masked else None)
+        size, row = I64(vector.size), line(builder, a)
         is_turned = arguments[2] if turned is None else ir.Constant(ir.IntType(1), turned)
-        down, along = builder.select(is_turned, size, line), builder.select(is_turned, line, size)
+        down, along = builder.select(is_turned, size, row), builder.select(is_turned, row, size)
         if turned is not None:
-            down, along = (size, line) if turned else (line, size)
+            down, along = (size, row) if turned else (row, size)
         a_start = vector.at(a.data, (i, down), (k, along))
-        b_start = vector.at(b.data, (j, size), (k, _line(builder, b)))
-        outs = [vector.at(out.data, (builder.add(i, _I64(row)), _line(builder, out)), (j, size)) for row in range(rows)]
+        b_start = vector.at(b.data, (j, size), (k, line(builder, b)))
+        outs = [vector.at(out.data, (builder.add(i, I64(row)), line(builder, out)), (j, size)) for row in range(rows)]
         sums = [[vector.variable() for _ in range(vectors)] for _ in range(rows)]
-        with builder.if_then(builder.icmp_signed(">", k, _I64(0))):
+        with builder.if_then(builder.icmp_signed(">", k, I64(0))):
             for start, totals in zip(outs, sums, strict=True):
                 for place, total in enumerate(totals):
                     builder.store(vector.load(start, place), total)
 
         def step(at):
-            factors = vector.at(b_start, (at, _line(builder, b)))
+            factors = vector.at(b_start, (at, line(builder, b)))
             factors = [vector.load(factors, place) for place in range(vectors)]
             numbers = vector.at(a_start, (at, along))
             for row, totals in enumerate(sums):
-                number = vector.spread(vector.at(numbers, (_I64(row), down)))
+                number = vector.spread(vector.at(numbers, (I64(row), down)))
                 for factor, total in zip(factors, totals, strict=True):
                     builder.store(vector.multiply_add(number, factor, builder.load(total)), total)
 
-        pairs = builder.lshr(count, _I64(1))
+        pairs = builder.lshr(count, I64(1))
         with cgutils.for_range(builder, pairs) as loop:
-            even = builder.shl(loop.index, _I64(1))
+            even = builder.shl(loop.index, I64(1))
             step(even)
-            step(builder.add(even, _I64(1)))
+            step(builder.add(even, I64(1)))
         with builder.if_then(builder.trunc(count, ir.IntType(1))):
-            step(builder.shl(pairs, _I64(1)))
+            step(builder.shl(pairs, I64(1)))
         for start, totals in zip(outs, sums, strict=True):
             for place, total in enumerate(totals):
                 vector.store(builder.load(total), start, place)
@@ -168,42 +168,42 @@ def _turn_square(_, out, a, i, j):
     def generate(context, builder, signature, arguments):
         out, a = (context.make_array(signature.args[place])(context, builder, arguments[place]) for place in (0, 1))
         i, j = arguments[2:]
-        vector = _Vectors(builder, context.get_value_type(signature.args[0].dtype), None)
-        size = _I64(vector.size)
-        start = vector.at(a.data, (i, _line(builder, a)), (j, size))
-        rows = [vector.load(vector.at(start, (_I64(row), _line(builder, a))), 0) for row in range(vector.lanes)]
+        vector = Vectors(builder, context.get_value_type(signature.args[0].dtype), None)
+        size = I64(vector.size)
+        start = vector.at(a.data, (i, line(builder, a)), (j, size))
+        rows = [vector.load(vector.at(start, (I64(row), line(builder, a))), 0) for row in range(vector.lanes)]
         half = vector.lanes // 2
         while half:
             for row in range(vector.lanes):
                 if not row & half:
                     rows[row], rows[row + half] = vector.exchange(rows[row], rows[row + half], half)
             half //= 2
-        start = vector.at(out.data, (j, _line(builder, out)), (i, size))
+        start = vector.at(out.data, (j, line(builder, out)), (i, size))
         for row, value in enumerate(rows):
-            vector.store(value, vector.at(start, (_I64(row), _line(builder, out))), 0)
+            vector.store(value, vector.at(start, (I64(row), line(builder, out))), 0)
         return context.get_dummy_value()
 
     return types.void(out, a, types.intp, types.intp), generate
 
 
-def _line(builder: Any, array: Any) -> Any:
+def line(builder: Any, array: Any) -> Any:
     """Bytes from one row of a matrix to the next."""
     return cgutils.unpack_tuple(builder, array.strides)[0]
 
 
-class _Vectors:
+class Vectors:
     """Loads, stores and arithmetic of vectors of one type of number; with `left`, only the first `left` lanes exist."""
 
     def __init__(self, builder: Any, number: Any, left: Any) -> None:
         self.builder, self.number = builder, number
         self.size = 4 if isinstance(number, ir.FloatType) else 8
-        self.lanes = _WIDTH // self.size
+        self.lanes = WIDTH // self.size
         self.type = ir.VectorType(number, self.lanes)
         self.zero = ir.Constant(self.type, [0.0] * self.lanes)
         self.name = f"v{self.lanes}f{8 * self.size}"
         self.mask = None
         if left is not None:
-            lanes = ir.Constant(ir.VectorType(_I64, self.lanes), list(range(self.lanes)))
+            lanes = ir.Constant(ir.VectorType(I64, self.lanes), list(range(self.lanes)))
             self.mask = builder.icmp_signed("<", lanes, self._spread(left))
 
     def at(self, pointer: Any, *steps: tuple[Any, Any]) -> Any:
@@ -252,7 +252,7 @@ class _Vectors:
         return tuple(self.builder.shuffle_vector(upper, lower, ir.Constant(order, each)) for each in (first, second))
 
     def _pointer(self, place: Any, vector: int) -> Any:
-        return self.builder.bitcast(self.builder.gep(place, [_I64(vector * _WIDTH)]), self.type.as_pointer())
+        return self.builder.bitcast(self.builder.gep(place, [I64(vector * WIDTH)]), self.type.as_pointer())
 
     def _spread(self, value: Any) -> Any:
         blank = ir.Constant(ir.VectorType(value.type, self.lanes), ir.Undefined)
