@@ -4,6 +4,7 @@ It fits `rltk.encoders.CNN` on a Box that is no picture: planes, 3x3 convolution
 linear layers with a ReLU each, then a linear head. Parameters and Adam's moments are shared with torch as in `fused`.
 """
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -117,7 +118,7 @@ class FusedBoard(Fused):
         count = size * (shape.height + 1) * (shape.width + 1) + 2 * (shape.width + 2)
         cells = zeros(number, 2, shape.convolutions, count, shape.filters)
         gradient = zeros(number, len(self._theta))
-        head = sum((n + 1) * m for n, m in zip(widths[:-1], widths[1:], strict=True))
+        head = sum((n + 1) * m for n, m in pairwise(widths))
         tail = Work(
             slots=zeros(torch.int64, size),
             inputs=zeros(number, size, read),
@@ -146,7 +147,7 @@ class FusedBoard(Fused):
 
 
 def _windows(cells: np.ndarray, width: int) -> np.ndarray:
-    """(2, L, 3, N, 9 F) over the memory of `cells` (2, L, N, F); of row u only columns 3 F u to 3 F (u + 1) lie in it."""
+    """(2, L, 3, N, 9 F) over the memory of `cells` (2, L, N, F); columns 3 F u and on of row u."""
     *outer, count, filters = cells.shape
     inner = (width - 2) * filters * cells.itemsize, filters * cells.itemsize, cells.itemsize
     shape = (*outer, SIDE, count, SIDE * SIDE * filters)

@@ -2,7 +2,8 @@
 
     u_1[p, f] = max(0, b_1[f] + sum over taps o, planes c of W_1[o, c, f] x[p + o, c])          x: the board's planes
     u_l[p, f] = max(0, b_l[f] + sum over o, c of W_l[o, c, f] u_{l-1}[p + o, c])
-    dW_l[o, c, f] = sum over p of u_{l-1}[p + o, c] d_l[p, f]     d_{l-1}[p, c] = sum over o, f of W_l[-o, c, f] d_l[p + o, f]
+    dW_l[o, c, f] = sum over p of u_{l-1}[p + o, c] d_l[p, f]
+    d_{l-1}[p, c] = sum over o, f of W_l[-o, c, f] d_l[p + o, f]  where u_{l-1}[p, c] > 0
 
 Boards lie behind each other in one line of cells, row by row, with one cell of zeros after each row and one row of
 zeros after each board: the border of one side is that of the other. A window is then three pieces of the line, and the
@@ -21,12 +22,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rltk.agents.deep.backends import fused_network
-from rltk.agents.deep.backends.listed_rows import SIDE, add_up_rows, spread_row
-from rltk.agents.deep.backends.products import AS_IT_IS, TURNED, add_block, keep_apart, multiply, turn
+from rltk.agents.deep.backends.listed_rows import SIDE, add_up_rows, spread_rows
+from rltk.agents.deep.backends.products import AS_IT_IS, TURNED, WIDTH, keep_apart, multiply, tile_of, turn
 from rltk.mdp.jit import jit
 
 _TAPS = SIDE * SIDE
-_CHUNK = 512  # cells whose windows and sums stay near
+_ROWS = 8  # whose sums stay in registers together
+_BLOCK = 128  # cells whose windows and errors are read again while they are near
+
+_some_cells, _one_cell = (tile_of(rows, 1, masked=True, turned=False) for rows in (_ROWS, 1))
+_some_weights, _one_weight = (tile_of(rows, 1, masked=True, turned=True) for rows in (_ROWS, 1))
 
 
 class BoardExperience(NamedTuple):
@@ -198,23 +203,21 @@ def _first(weights, biases, shape, work, size):
     for i in range(size):
         for y in range(shape.height):
             start = _cell(i, y, shape.height, shape.width)
-            for cell in range(start, start + shape.width):
-                corner = (cell - shape.width - 2) * channels
-                add_up_rows(out, cell, weights, work.bases, work.columns, work.entries, corner, step)
+            corner = (start - shape.width - 2) * channels
+            add_up_rows(out, start, shape.width, weights, work.bases, work.columns, work.entries, corner, step)
     _rectify(out, biases, shape, size)
 
 
 @jit(_nrt=False)
 def _first_slopes(slopes, shape, work, size):
     """slopes += the planes' windows, turned, times the errors of the first convolution."""
-    channels = len(work.bases) // _TAPS
+    errors, channels = work.cells[1, 0], len(work.bases) // _TAPS
     step = (shape.width + 1) * channels
     for i in range(size):
         for y in range(shape.height):
             start = _cell(i, y, shape.height, shape.width)
-            for cell in range(start, start + shape.width):
-                corner = (cell - shape.width - 2) * channels
-                spread_row(work.cells[1, 0], cell, slopes, work.bases, work.columns, work.entries, corner, step)
+            corner = (start - shape.width - 2) * channels
+            spread_rows(errors, start, shape.width, slopes, work.bases, work.columns, work.entries, corner, step)
 
 
 @jit(_nrt=False)
@@ -226,23 +229,32 @@ def _used(shape, size):
 @jit(_nrt=False)
 def _convolve(out, windows, weights, shape, size):
     """The windows' products with the weights, into all cells between the first and the last."""
-    inner, count, margin = SIDE * shape.filters, _used(shape, size), shape.width + 2
-    for start in range(0, count, _CHUNK):
-        rows = min(_CHUNK, count - start)
-        sums = out[margin + start : margin + start + rows]
-        for u in range(SIDE):
-            add_block(sums, windows[u, start : start + rows], AS_IT_IS, weights, rows, u * inner, inner, shape.filters)
+    inner, count, filters = SIDE * shape.filters, _used(shape, size), shape.filters
+    out = out[shape.width + 2 :]
+    whole = count - count % _ROWS
+    for j in range(0, filters, WIDTH // out.itemsize):
+        for i in range(0, whole, _ROWS):
+            for u in range(SIDE):
+                _some_cells(out, windows[u], AS_IT_IS, weights, i, j, u * inner, inner, filters - j)
+        for i in range(whole, count):
+            for u in range(SIDE):
+                _one_cell(out, windows[u], AS_IT_IS, weights, i, j, u * inner, inner, filters - j)
 
 
 @jit(_nrt=False)
 def _weigh(slopes, windows, errors, shape, size):
     """slopes = the windows, turned, times the errors."""
-    inner, count, margin = SIDE * shape.filters, _used(shape, size), shape.width + 2
+    inner, count, filters = SIDE * shape.filters, _used(shape, size), shape.filters
+    errors = errors[shape.width + 2 :]
+    whole = inner - inner % _ROWS
     for u in range(SIDE):
-        piece = slopes[u * inner : (u + 1) * inner]
-        multiply(
-            piece, windows[u, :, u * inner : (u + 1) * inner], TURNED, errors[margin:], inner, count, shape.filters
-        )
+        for k in range(0, count, _BLOCK):
+            cells = min(_BLOCK, count - k)
+            for j in range(0, filters, WIDTH // slopes.itemsize):
+                for i in range(u * inner, u * inner + whole, _ROWS):
+                    _some_weights(slopes, windows[u], TURNED, errors, i, j, k, cells, filters - j)
+                for i in range(u * inner + whole, (u + 1) * inner):
+                    _one_weight(slopes, windows[u], TURNED, errors, i, j, k, cells, filters - j)
 
 
 @jit(_nrt=False)

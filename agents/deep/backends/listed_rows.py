@@ -21,20 +21,24 @@ SIDE = 3  # of a window
 
 
 @jit(_nrt=False)
-def add_up_rows(out, i, weights, bases, columns, entries, place, step):
-    """Write the sum above into `out[i]`, p = `place`, s = `step`, r = `bases` (3 n,) int32.
+def add_up_rows(out, start, count, weights, bases, columns, entries, place, step):
+    """Write the sums above into `out[start : start + count]`; p = `place` at the first, s = `step`, r = `bases` (3 n,).
 
-    out, weights: 2-D. columns: (entries,) int32, and entries: of one type with out and weights. All C-contiguous.
+    out, weights: 2-D. columns: (entries,) and bases: int32. entries: of one type with out and weights. All C-contiguous.
     """
-    for j in range(0, weights.shape[1], WIDTH // out.itemsize):
-        _gather(out, i, weights, bases, columns, entries, place, step, j, weights.shape[1] - j)
+    filters, along = weights.shape[1], len(bases) // (SIDE * SIDE)
+    for j in range(0, filters, WIDTH // out.itemsize):
+        for i in range(count):
+            _gather(out, start + i, weights, bases, columns, entries, place + i * along, step, j, filters - j)
 
 
 @jit(_nrt=False)
-def spread_row(out, i, weights, bases, columns, entries, place, step):
+def spread_rows(out, start, count, weights, bases, columns, entries, place, step):
     """The other way round: add e `out[i]` to each of the rows of `weights` that `add_up_rows` would read."""
-    for j in range(0, weights.shape[1], WIDTH // out.itemsize):
-        _scatter(out, i, weights, bases, columns, entries, place, step, j, weights.shape[1] - j)
+    filters, along = weights.shape[1], len(bases) // (SIDE * SIDE)
+    for j in range(0, filters, WIDTH // out.itemsize):
+        for i in range(count):
+            _scatter(out, start + i, weights, bases, columns, entries, place + i * along, step, j, filters - j)
 
 
 def _windowed(*, spread: bool) -> Any:

@@ -58,11 +58,11 @@ def multiply(out, a, turned, b, rows, inner, columns):
     """
     keep_apart()
     for k in range(0, max(inner, 1), _BLOCK):  # an empty sum is written too
-        add_block(out, a, turned, b, rows, k, min(inner - k, _BLOCK), columns)
+        _add_block(out, a, turned, b, rows, k, min(inner - k, _BLOCK), columns)
 
 
 @jit(_nrt=False)
-def add_block(out, a, turned, b, rows, k, count, columns):
+def _add_block(out, a, turned, b, rows, k, count, columns):
     """Add the products of k, k + 1, ... k + count - 1 to `out`; where k is 0 they are written."""
     lanes = WIDTH // out.itemsize
     j = 0
@@ -105,7 +105,7 @@ def turn(out, a, rows, columns):
 SQUARE = 16  # of float32; one of float64 is smaller
 
 
-def _tile(rows: int, vectors: int, *, masked: bool = False, turned: bool | None = None) -> Any:
+def tile_of(rows: int, vectors: int, *, masked: bool = False, turned: bool | None = None) -> Any:
     """A function that adds to C[i : i + rows, j : j + vectors * lanes], or to `left` columns of it if `masked`.
 
     It adds the products of `count` numbers from k on; if k is 0, it begins from nothing.
@@ -267,6 +267,6 @@ class Vectors:
         return cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.{name}.{self.name}{suffix}")
 
 
-_quad_straight, _quad_turned = (_tile(_QUAD_ROWS, _QUAD, turned=turned) for turned in (False, True))
-_pair, _edge = _tile(_PAIR_ROWS, _PAIR), _tile(_EDGE_ROWS, 1, masked=True)
-_row_quad, _row_pair, _row_edge = _tile(1, _QUAD), _tile(1, _PAIR), _tile(1, 1, masked=True)
+_quad_straight, _quad_turned = (tile_of(_QUAD_ROWS, _QUAD, turned=turned) for turned in (False, True))
+_pair, _edge = tile_of(_PAIR_ROWS, _PAIR), tile_of(_EDGE_ROWS, 1, masked=True)
+_row_quad, _row_pair, _row_edge = tile_of(1, _QUAD), tile_of(1, _PAIR), tile_of(1, 1, masked=True)
