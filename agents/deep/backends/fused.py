@@ -123,10 +123,10 @@ class Fused:
     network: `encoder.stem` (a Flat), `encoder.layers` (Linear and ReLU in turn), `head.out` (Linear).
     """
 
-    _why_not, _train, _values = staticmethod(why_not), staticmethod(train), staticmethod(values)
+    why_not, _train, _values = staticmethod(why_not), staticmethod(train), staticmethod(values)
 
     def __init__(self, network: nn.Module, target: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        if reason := self._why_not(network, target, optimizer):
+        if reason := self.why_not(network, target, optimizer):
             raise ArgumentError(f'The compiled kernels can\'t train this: {reason}.\nUse backend="torch".')
         self.network, self.target, self.optimizer = network, target, optimizer
         self._parameters, self._targets = parameters_of(network), parameters_of(target)

@@ -22,7 +22,7 @@ from rltk.agents.deep.backends.fused import (
     widths_of,
     zeros,
 )
-from rltk.agents.deep.backends.fused_board_network import BoardExperience, BoardWork, Shape, values
+from rltk.agents.deep.backends.fused_board_network import CELLS, BoardExperience, BoardWork, Shape, values
 from rltk.agents.deep.backends.fused_kernels import train_on_boards
 from rltk.agents.deep.backends.fused_network import Work
 from rltk.agents.deep.backends.listed_rows import SIDE
@@ -92,7 +92,7 @@ class FusedBoard(Fused):
     ReLU in turn), `head.out` (Linear).
     """
 
-    _why_not, _train, _values = staticmethod(why_not), staticmethod(train_on_boards), staticmethod(values)
+    why_not, _train, _values = staticmethod(why_not), staticmethod(train_on_boards), staticmethod(values)
 
     def greedy_one(self, observation: Any) -> int:
         """The first of the best actions of one plain observation."""
@@ -115,7 +115,7 @@ class FusedBoard(Fused):
         number, shape = self._parameters[0].dtype, self._shape
         widths, wide, samples = shape.widths, padded(self._wide), padded(size)
         read, channels = int(widths[0]), self._reading[0].shape[2]
-        count = size * (shape.height + 1) * (shape.width + 1) + 2 * (shape.width + 2)
+        count = size * (shape.height + 1) * (shape.width + 1) + 2 * (shape.width + 2) + CELLS
         cells = zeros(number, 2, shape.convolutions, count, shape.filters)
         gradient = zeros(number, len(self._theta))
         head = sum((n + 1) * m for n, m in pairwise(widths))

@@ -27,10 +27,11 @@ from rltk.agents.deep.backends.products import AS_IT_IS, TURNED, WIDTH, keep_apa
 from rltk.mdp.jit import jit
 
 _TAPS = SIDE * SIDE
-_ROWS = 8  # whose sums stay in registers together
+CELLS = 8  # whose sums stay in registers together
+_ROWS = 12  # of the slopes of weights, likewise
 _BLOCK = 128  # cells whose windows and errors are read again while they are near
 
-_some_cells, _one_cell = (tile_of(rows, 1, masked=True, turned=False) for rows in (_ROWS, 1))
+_some_cells = tile_of(CELLS, 1, masked=True, turned=False)
 _some_weights, _one_weight = (tile_of(rows, 1, masked=True, turned=True) for rows in (_ROWS, 1))
 
 
@@ -63,7 +64,7 @@ class Shape(NamedTuple):
 
 
 class BoardWork(NamedTuple):
-    """What stands between the steps of an update, for B boards; N cells with borders, L convolutions, F filters.
+    """What stands between the steps of an update, for B boards; N cells with borders and margins, L convolutions, F filters.
 
     slots, rows, errors, q, choice and gradient are those of `fused_network.Work`, which shares all but gradient.
     """
@@ -228,17 +229,15 @@ def _used(shape, size):
 
 @jit(_nrt=False)
 def _convolve(out, windows, weights, shape, size):
-    """The windows' products with the weights, into all cells between the first and the last."""
-    inner, count, filters = SIDE * shape.filters, _used(shape, size), shape.filters
+    """The windows' products with the weights, board by board, and into a few cells behind each."""
+    inner, filters, cells = SIDE * shape.filters, shape.filters, shape.height * (shape.width + 1)
     out = out[shape.width + 2 :]
-    whole = count - count % _ROWS
-    for j in range(0, filters, WIDTH // out.itemsize):
-        for i in range(0, whole, _ROWS):
-            for u in range(SIDE):
-                _some_cells(out, windows[u], AS_IT_IS, weights, i, j, u * inner, inner, filters - j)
-        for i in range(whole, count):
-            for u in range(SIDE):
-                _one_cell(out, windows[u], AS_IT_IS, weights, i, j, u * inner, inner, filters - j)
+    for board in range(size):
+        start = board * (cells + shape.width + 1)
+        for j in range(0, filters, WIDTH // out.itemsize):
+            for i in range(start, start + cells, CELLS):
+                for u in range(SIDE):
+                    _some_cells(out, windows[u], AS_IT_IS, weights, i, j, u * inner, inner, filters - j)
 
 
 @jit(_nrt=False)

@@ -140,7 +140,8 @@ def _training(is_listed: Any, look: Any, forward: Any, backward: Any) -> Any:
         """Apply an update for each row of `positions` (K, B); returns the first that is not finite, or -1.
 
         theta, target: (P,) float32 or float64. moments: (2, P), Adam's m and v, after `taken` updates.
-        shape: what `forward` and `backward` want to know. weights: (K, B), or (0, 0) for none. Writes losses (K,) and errors (K, B), y - Q(s, a).
+        shape: what `forward` and `backward` want to know. weights: (K, B), or (0, 0) for none. Writes losses (K,) and
+        errors (K, B), y - Q(s, a).
         The update that is not finite and all after it leave theta and moments as they are. -2: a position out of range.
         """
         if not _within(positions, len(experience.origin)):

@@ -22,9 +22,9 @@ SIDE = 3  # of a window
 
 @jit(_nrt=False)
 def add_up_rows(out, start, count, weights, bases, columns, entries, place, step):
-    """Write the sums above into `out[start : start + count]`; p = `place` at the first, s = `step`, r = `bases` (3 n,).
+    """Write the sums above into `out[start : start + count]`; p = `place` for the first, s = `step`.
 
-    out, weights: 2-D. columns: (entries,) and bases: int32. entries: of one type with out and weights. All C-contiguous.
+    out, weights: 2-D. bases: (3 n,) int32, the rows r. columns: (N,) int32. entries: (N,). All are C-contiguous.
     """
     filters, along = weights.shape[1], len(bases) // (SIDE * SIDE)
     for j in range(0, filters, WIDTH // out.itemsize):

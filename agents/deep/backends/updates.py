@@ -4,6 +4,7 @@
 | --- | --- | --- |
 | "torch" | everything | the reference |
 | "compiled" | small plain MLPs on a CPU: one kernel of our own (`fused.py`) | equal to rounding, 1e-6 over 16 updates |
+| "compiled" | small CNNs on one board, on a CPU: another (`fused_board.py`) | likewise |
 | "compiled" | all else: loss and gradients by torch.compile; CUDA graphs on a GPU | equal to rounding, 1e-5 over 16 |
 | "auto" | the kernel where it fits, torch.compile on a GPU, "torch" elsewhere | |
 
@@ -144,15 +145,13 @@ class CompiledUpdates(TorchUpdates):
 
 
 class FusedUpdates(TorchUpdates):
-    """The kernel of `fused.py`, for many updates at once."""
+    """The kernel of `fused.py` or `fused_board.py`, for many updates at once."""
 
     name = "kernel"
 
     def __init__(self, learner: Any) -> None:
-        from rltk.agents.deep.backends.fused import Fused
-
         super().__init__(learner)
-        self.fused = Fused(learner.network, learner.target, learner.optimiser)
+        self.fused = _kernel_of(learner.network)(learner.network, learner.target, learner.optimiser)
 
     def train(self, count: int) -> list[float]:
         learner, replay, size = self.learner, self.learner.replay, self.learner.settings.batch_size
@@ -227,8 +226,6 @@ def updates_of(learner: Any, backend: str) -> Any:
 
 def why_no_kernel(learner: Any) -> str:
     """Why the kernel does not fit this learner: one line; "" where it does."""
-    from rltk.agents.deep.backends.fused import why_not
-
     s = learner.settings
     switched = [name for name in ("dueling", "noisy", "memory") if getattr(s, name)]
     if s.bootstrapped > 1:
@@ -239,7 +236,15 @@ def why_no_kernel(learner: Any) -> str:
         return reason
     if learner.device.type != "cpu":
         return f"the network is on {learner.device}"
-    return why_not(learner.network, learner.target, learner.optimiser)
+    return _kernel_of(learner.network).why_not(learner.network, learner.target, learner.optimiser)
+
+
+def _kernel_of(network: nn.Module) -> Any:
+    """The kernel for networks of this kind, if there is one."""
+    from rltk.agents.deep.backends.fused import Fused
+    from rltk.agents.deep.backends.fused_board import FusedBoard
+
+    return FusedBoard if hasattr(network.encoder, "boards") else Fused
 
 
 def _why_own(learner: Any) -> str:
