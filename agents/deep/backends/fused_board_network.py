@@ -64,9 +64,9 @@ class Shape(NamedTuple):
 
 
 class BoardWork(NamedTuple):
-    """What stands between the steps of an update, for B boards; N cells with borders and margins, L convolutions, F filters.
+    """What stands between the steps of an update, for B boards, L convolutions and F filters.
 
-    slots, rows, errors, q, choice and gradient are those of `fused_network.Work`, which shares all but gradient.
+    N: cells with borders and margins. slots, rows, errors, q and choice are the tail's too, and are shared with it.
     """
 
     slots: Any
