@@ -49,7 +49,7 @@ def _why_not_network(network: Any) -> str:
     if getattr(head, "heads", 1) * getattr(head, "atoms", 1) != 1:
         return "the head gives more than one number an action"
     rest = getattr(encoder, "rest", None)
-    if len(boards) != 1 or getattr(rest, "width", 0) or not isinstance(boards[0], nn.Sequential):
+    if len(boards) != 1 or getattr(rest, "width", 0) > 0 or not isinstance(boards[0], nn.Sequential):
         return "there is more to observe than one board"
     planes, *layers, flatten = boards[0]
     if type(planes) is not Planes or type(flatten) is not nn.Flatten:
