@@ -237,7 +237,9 @@ def train_dqn(task: Task, seed: int, backend: str) -> tuple[Any, Any]:
     torch.set_num_threads(1)
     settings = {**DQN_SETTINGS, **task.dqn}
     rate = settings["learning_rate"]
-    settings["learning_rate"] = exponential(*rate, task.steps) if isinstance(rate, list) else rate
+    if isinstance(rate, list):
+        first, last = rate
+        settings["learning_rate"] = exponential(first, last, task.steps)
     agent = rltk.agents.DQN(world_of(task), gamma=GAMMA, seed=seed, backend=backend, device="cpu", **settings)
     return agent.learn(task.steps), world_of(task)
 

@@ -243,7 +243,8 @@ class Fused:
         self._moment = first[0]
 
     def _experience(self, arrays: Any) -> Any:
-        return Experience(*replayed(arrays), offsets=self._offsets, scale=self._scale)
+        given: dict[str, Any] = {"offsets": self._offsets, "scale": self._scale}
+        return Experience(*replayed(arrays), **given)
 
     def _make_room(self, size: int, features: int) -> None:
         """Working space for batches of `size`, and for smaller ones."""

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from rltk.agents.deep.networks.heads import Head
 from rltk.agents.deep.networks.network import QNetwork
-from rltk.encoders import MLP
+from rltk.encoders import CNN, MLP
 from rltk.errors import ArgumentError
 from rltk.replay import PrioritisedReplay
 
@@ -255,8 +255,8 @@ def _why_own(learner: Any) -> str:
         if getattr(type(learner), name) is not getattr(DQN, name):
             return f"the {name} is one of your own"
     network = learner.network
-    for part, kind in ((network, QNetwork), (network.encoder, MLP), (network.head, Head)):
-        if type(part) is not kind:
+    for part, kinds in ((network, (QNetwork,)), (network.encoder, (MLP, CNN)), (network.head, (Head,))):
+        if type(part) not in kinds:
             return f"{type(part).__name__} is one of your own"
     if any(module._forward_hooks or module._forward_pre_hooks for module in network.modules()):
         return "the network has hooks"

@@ -7,7 +7,7 @@ from deep_worlds import Clock, Mixed
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from rltk.agents.deep import DQN
-from rltk.errors import ArgumentError, LearningError, SpaceError
+from rltk.errors import LearningError, SpaceError
 
 MODES = [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP, AutoresetMode.DISABLED]
 
