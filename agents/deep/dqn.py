@@ -53,7 +53,7 @@ class DQN(Acting, DeepLearner):
     `encoder_kwargs`, a module of your own with `features_dim`, or a callable that makes one from the observation space;
     None chooses. seed: of every random stream, the environment's included. device: "auto", "cpu", "cuda".
 
-    backend: "torch" is the reference; "compiled" is the same algorithm fast: one kernel for small MLPs on a CPU,
+    backend: "torch" is the reference; "compiled" is the same algorithm fast: a kernel for small MLPs and CNNs on a CPU,
     torch.compile for all else; "auto" takes the kernel where it fits, torch.compile on a GPU, torch elsewhere.
 
     The other options are those of `rltk.agents.deep.settings.Settings`.
