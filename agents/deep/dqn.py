@@ -269,7 +269,7 @@ class DQN(Acting, DeepLearner):
     @classmethod
     def from_config(cls, config: Mapping[str, Any], env: Any, *, encoder: Any = None, **options: Any) -> Self:
         """A new learner with the hyper-parameters that `config` gave. encoder: needed where it was one of your own."""
-        from rltk.agents.deep.playing.players import players_of
+        from rltk.agents.deep.playing.choosing import players_of
         from rltk.runs import Streams
 
         if encoder is None:
@@ -307,7 +307,7 @@ class DQN(Acting, DeepLearner):
 
     def set_env(self, env: Any) -> Self:
         """Go on with `env`, which has the same spaces and as many environments; new episodes begin there."""
-        from rltk.agents.deep.playing.players import players_of
+        from rltk.agents.deep.playing.choosing import players_of
 
         players = players_of(env, self.streams)
         mine = self.players.plain.space, self.players.n_actions, self.n_envs

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 
-from rltk.agents.deep.playing.players import players_of
+from rltk.agents.deep.playing.choosing import players_of
 from rltk.agents.deep.torch_random import TorchRandom
 from rltk.errors import ArgumentError, CheckpointError, LearningError
 from rltk.mdp import Criterion
