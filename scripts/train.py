@@ -21,7 +21,7 @@ _TICK = {"compiled": 500_000, "gymnasium": 1_000}
 
 @dataclass
 class Train:
-    """Train on any Gymnasium environment with discrete actions: a table over discrete observations, or DQN.
+    """Train on any Gymnasium environment with discrete actions: a table, or DQN.
 
     Example: rltk train --env rltk/FourRooms-v0 --n-timesteps 200000 --seed 0
 

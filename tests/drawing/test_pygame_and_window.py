@@ -93,6 +93,9 @@ else:
 
 @pytest.fixture
 def window(monkeypatch):
+    import pygame
+
+    pygame.display.quit()  # somebody may have begun it with another driver, as Gymnasium's pictures do
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     with Window("test", fps=500) as opened:
         yield opened

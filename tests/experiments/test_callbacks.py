@@ -158,6 +158,7 @@ def test_films_need_no_display(tmp_path, made):
     agent = Fixed(1)
     for timestep in (100, 150, 200):
         film(Progress(agent, timestep))
+    env.close()  # Gymnasium's pictures hold a display, which is one for the whole process
 
     names = sorted(path.name for path in (tmp_path / "films").iterdir())
     assert names == ["step-000000100.gif", "step-000000200.gif"]

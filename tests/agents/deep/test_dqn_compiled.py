@@ -55,7 +55,7 @@ def test_torch_compile_makes_torchs_updates(own_cache, capfd):
     """Sixteen, double, dueling, from three steps: weights within 1e-5, and losses; without a word, in one graph."""
     options = {"double": True, "dueling": True, "n_step": 3}
     torchs, compiled = (paid(lake(backend=backend, **options).learn(32)) for backend in ("torch", "compiled"))
-    assert type(compiled.backend_updates) is CompiledUpdates
+    assert type(compiled.updater) is CompiledUpdates
     before = copy.deepcopy(torchs.network.state_dict())
     torchs.train(16)
     compiled.train(16)
@@ -63,7 +63,7 @@ def test_torch_compile_makes_torchs_updates(own_cache, capfd):
     with torch.no_grad():
         assert difference(torchs, compiled) < 1e-5
     np.testing.assert_allclose(torchs.losses, compiled.losses, rtol=1e-4)
-    assert compiled.backend_updates.name == "torch.compile"
+    assert compiled.updater.name == "torch.compile"
     assert capfd.readouterr().err == ""
     assert any(not torch.equal(before[name], now) for name, now in torchs.network.state_dict().items())
 
@@ -91,7 +91,7 @@ def test_a_loss_that_is_no_graph_goes_on_in_torch(capfd):
     )
 
     assert one_line(capfd.readouterr())
-    assert asked.backend_updates.name == "torch"
+    assert asked.updater.name == "torch"
     for one, other in zip(asked.network.parameters(), plain.network.parameters(), strict=True):
         assert torch.equal(one, other)
 
@@ -109,10 +109,10 @@ def test_without_a_compiler_plain_torch_goes_on(monkeypatch, tmp_path, capfd):
     monkeypatch.setenv("PATH", str(tmp_path))
     agent = lake(backend="compiled", dueling=True)
     assert "g++" in one_line(capfd.readouterr())
-    assert type(agent.backend_updates) is TorchUpdates
+    assert type(agent.updater) is TorchUpdates
     assert agent.learn(40).updates > 0
-    assert lake(backend="compiled").backend_updates.name == "kernel"
-    assert lake(backend="auto", dueling=True).backend_updates.name == "torch"
+    assert lake(backend="compiled").updater.name == "kernel"
+    assert lake(backend="auto", dueling=True).updater.name == "torch"
     assert capfd.readouterr().err == ""
 
 
@@ -120,7 +120,7 @@ def test_the_kernel_is_torch_over_a_whole_run():
     """Acting, replay, updates and target network together, on a lake of 300 steps: weights within 1e-4."""
     kernel, torchs = (lake(backend=backend, target_update_interval=50).learn(300) for backend in ("compiled", "torch"))
 
-    assert (kernel.backend_updates.name, torchs.backend_updates.name) == ("kernel", "torch")
+    assert (kernel.updater.name, torchs.updater.name) == ("kernel", "torch")
     assert kernel.updates == torchs.updates == 268
     assert kernel.episodes == torchs.episodes
     with torch.no_grad():
@@ -130,7 +130,5 @@ def test_the_kernel_is_torch_over_a_whole_run():
 @has_compiler
 def test_a_loss_of_ones_own_is_for_torch_compile():
     """The kernel has DQN's; the template's is compiled as it is written down."""
-    assert SoftenedDQN(gym.make("rltk/FrozenLake-v0"), backend="compiled", **SMALL).backend_updates.name == (
-        "torch.compile"
-    )
-    assert SoftenedDQN(gym.make("rltk/FrozenLake-v0"), **SMALL).backend_updates.name == "torch"
+    assert SoftenedDQN(gym.make("rltk/FrozenLake-v0"), backend="compiled", **SMALL).updater.name == ("torch.compile")
+    assert SoftenedDQN(gym.make("rltk/FrozenLake-v0"), **SMALL).updater.name == "torch"
