@@ -6,19 +6,9 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-# The RL Zoo's for CartPole-v1 (its hyperparams/dqn.yml), in SB3's names, which are rltk's.
-CARTPOLE: dict[str, Any] = {
-    "learning_rate": 2.3e-3,
-    "batch_size": 64,
-    "buffer_size": 100_000,
-    "learning_starts": 1000,
-    "gamma": 0.99,
-    "target_update_interval": 10,
-    "train_freq": 256,
-    "gradient_steps": 128,
-    "exploration_fraction": 0.16,
-    "exploration_final_eps": 0.04,
-}
+from rltk.scripts.parity import SETTINGS
+
+CARTPOLE = SETTINGS  # RL Zoo's for CartPole-v1, by the names that both have
 
 
 class Shown(gym.Env[Any, Any]):
