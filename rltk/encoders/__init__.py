@@ -7,48 +7,60 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rltk.encoders.choosing import ENCODERS, config_of, encoder_from, encoder_of
-    from rltk.encoders.cnn import CNN
-    from rltk.encoders.encoder import Encoder
+    from rltk.encoders.choosing import config_of, encoder_from, encoder_of
+    from rltk.encoders.encoder import STEMS, Encoder
     from rltk.encoders.flat import Flat
-    from rltk.encoders.mlp import ACTIVATIONS, MLP
+    from rltk.encoders.likelihood import Likelihood
+    from rltk.encoders.parts import Part, Shape, exchanged, parts_of
     from rltk.encoders.plain import Plain, PlainObservations, hashed_words
     from rltk.encoders.planes import Planes, has_layout, is_picture
+    from rltk.encoders.readout import READOUTS
+    from rltk.encoders.trunks import TRUNKS, Trunk
 
 _HOMES = {
-    "ACTIVATIONS": "mlp",
-    "CNN": "cnn",
-    "ENCODERS": "choosing",
     "Encoder": "encoder",
     "Flat": "flat",
-    "MLP": "mlp",
+    "Likelihood": "likelihood",
+    "Part": "parts",
     "Plain": "plain",
     "PlainObservations": "plain",
     "Planes": "planes",
+    "READOUTS": "readout",
+    "STEMS": "encoder",
+    "Shape": "parts",
+    "TRUNKS": "trunks",
+    "Trunk": "trunks",
     "config_of": "choosing",
     "encoder_from": "choosing",
     "encoder_of": "choosing",
+    "exchanged": "parts",
     "has_layout": "planes",
     "hashed_words": "plain",
     "is_picture": "planes",
+    "parts_of": "parts",
 }
 
 __all__ = [
-    "ACTIVATIONS",
-    "CNN",
-    "ENCODERS",
-    "MLP",
+    "READOUTS",
+    "STEMS",
+    "TRUNKS",
     "Encoder",
     "Flat",
+    "Likelihood",
+    "Part",
     "Plain",
     "PlainObservations",
     "Planes",
+    "Shape",
+    "Trunk",
     "config_of",
     "encoder_from",
     "encoder_of",
+    "exchanged",
     "has_layout",
     "hashed_words",
     "is_picture",
+    "parts_of",
 ]
 
 

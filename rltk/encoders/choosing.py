@@ -3,7 +3,6 @@
 Nothing given means a CNN where something in the space lies on a 2-D board, and else an MLP.
 """
 
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,14 +10,11 @@ import torch
 from gymnasium import spaces
 from torch import nn
 
-from rltk.encoders.cnn import CNN
-from rltk.encoders.encoder import Encoder
-from rltk.encoders.mlp import MLP
+from rltk.encoders.encoder import Encoder, called
 from rltk.encoders.plain import Plain
 from rltk.encoders.planes import has_layout
+from rltk.encoders.trunks import TRUNKS
 from rltk.errors import ArgumentError, SpaceError, UnknownNameError
-
-ENCODERS: dict[str, type[Encoder]] = {"mlp": MLP, "cnn": CNN}
 
 
 def encoder_of(
@@ -28,7 +24,8 @@ def encoder_of(
 ) -> Any:
     """The module that `encoder` asks for, with `features_dim` and, of rltk's own, all that an `Encoder` has.
 
-    encoder: None (chosen by the space), "mlp", "cnn", a module with `features_dim` (used as it is: two networks that
+    encoder: None (chosen by the space), the name of a trunk ("mlp", "cnn" ...), a module with `features_dim` (used as
+    it is: two networks that
     are given the same one share it), or a callable(plain space, **options) that makes one. A module of one's own gets
     plain observations, is tried on two of them, and must give (2, features_dim).
 
@@ -39,15 +36,15 @@ def encoder_of(
         parts = space.spaces.values() if isinstance(space, spaces.Dict) else [space]
         encoder = "cnn" if any(map(has_layout, parts)) else "mlp"
     if isinstance(encoder, str):
-        if encoder not in ENCODERS:
-            raise UnknownNameError(f"there is no encoder {encoder!r}; there are {', '.join(ENCODERS)}")
-        return _made(ENCODERS[encoder], space, options)
+        if encoder not in TRUNKS:
+            raise UnknownNameError(f"there is no encoder {encoder!r}; there are {', '.join(TRUNKS)}")
+        return called(Encoder, space, {"trunk": encoder, **options}, "the encoder")
     if isinstance(encoder, nn.Module):
         if options:
             raise ArgumentError(f"the encoder is made already, so it takes no options, but {options} were given")
         made: Any = encoder
     elif callable(encoder):
-        made = _made(encoder, space, options)
+        made = called(encoder, space, options, "the encoder")
     else:
         raise ArgumentError(f"encoder is {encoder!r}, but a name, a torch module or a callable was expected")
     _check(made, space)
@@ -65,28 +62,13 @@ def encoder_from(config: Mapping[str, Any], observation_space: spaces.Space[Any]
     """A new encoder of the form that `config` describes. Raises ArgumentError at the mere name of a module."""
     options = dict(config)
     kind = options.pop("encoder", None)
-    if kind not in ENCODERS:
+    if kind not in TRUNKS:
         raise ArgumentError(
-            f"{dict(config)} describes no encoder that can be rebuilt; expected is one of {', '.join(ENCODERS)} under "
+            f"{dict(config)} describes no encoder that can be rebuilt; expected is one of {', '.join(TRUNKS)} under "
             '"encoder". Give the module itself where a module of your own was saved: encoder=...'
         )
-    made: Encoder = _made(ENCODERS[kind], Plain(observation_space).space, options)
+    made: Encoder = called(Encoder, observation_space, {"trunk": kind, **options}, "the encoder")
     return made
-
-
-def _made(make: Callable[..., Any], space: spaces.Space[Any], options: dict[str, Any]) -> Any:
-    """make(space, **options). Options that it does not take are an ArgumentError; its own errors stay as they are."""
-    try:
-        signature = inspect.signature(make)
-    except ValueError:  # of some builtins
-        return make(space, **options)
-    try:
-        signature.bind(space, **options)
-    except TypeError as error:
-        raise ArgumentError(
-            f"the encoder can't be made with the options {options}: {error}; it takes {signature}"
-        ) from None
-    return make(space, **options)
 
 
 def _check(module: Any, space: spaces.Space[Any]) -> None:

@@ -70,10 +70,12 @@ class Planes(nn.Module):
     ArgumentError.
     """
 
-    source: Tensor
-    symbol: Tensor
-    numeric: Tensor
-    scale: Tensor
+    source: Tensor  # (symbols' planes,) the channel that each is of
+    symbol: Tensor  # (symbols' planes, 1, 1) and the symbol that it shows
+    numeric: Tensor  # (numbers' planes,) channels that are taken as numbers
+    scale: Tensor  # (numbers' planes, 1, 1)
+    lowest: Tensor  # (channels of symbols, 1, 1)
+    most: Tensor  # (channels of symbols, 1, 1), the largest minus the lowest
 
     def __init__(self, space: spaces.Space[Any], *, pictures: bool | None = None, channels: str | None = None) -> None:
         super().__init__()
@@ -84,22 +86,31 @@ class Planes(nn.Module):
             )
         if channels not in (None, "first", "last"):
             raise ArgumentError(f"channels is {channels!r}, but 'first', 'last' or None was expected")
+        self.shape = space.shape
         self._stack = space.shape[0] if len(space.shape) == 4 else 1
         self._frame = space.shape[-3:] if len(space.shape) > 2 else (*space.shape, 1)
         self._last = _channels_last(self._frame) if channels is None else channels == "last"
-        source, symbol, numeric, scale = self._readings(space, pictures)
+        self.is_picture = pixel_scale(space, pictures) != 1.0 or pictures is True
+        bounds = self._bounds(space)
+        source, symbol, numeric, scale = self._readings(space, bounds, pictures)
+        self.symbolic = sorted(set(source))
+        self.symbol_counts = tuple(int(bounds[c][1]) - int(bounds[c][0]) + 1 for c in self.symbolic)
         # Not part of the weights: they follow from the space.
         self.register_buffer("source", torch.tensor(source, dtype=torch.int64), persistent=False)
         self.register_buffer("symbol", self._symbols(symbol, space), persistent=False)
         self.register_buffer("numeric", torch.tensor(numeric, dtype=torch.int64), persistent=False)
         self.register_buffer("scale", torch.tensor(scale).reshape(-1, 1, 1), persistent=False)
+        lowest = torch.tensor([int(bounds[c][0]) for c in self.symbolic], dtype=torch.int64)
+        self.register_buffer("lowest", lowest.reshape(-1, 1, 1), persistent=False)
+        most = torch.tensor(self.symbol_counts, dtype=torch.int64).reshape(-1, 1, 1) - 1
+        self.register_buffer("most", most, persistent=False)
         self._all_numeric = not source
         self.channels = len(source) + len(numeric)
-        _, _, self.height, self.width = self._arranged(torch.empty(1, *space.shape, device="meta")).shape
+        _, _, self.height, self.width = self.arranged(torch.empty(1, *space.shape, device="meta")).shape
 
     def forward(self, observations: Tensor) -> Tensor:
         """(B, *space.shape) -> (B, channels, height, width): the symbols' planes, then the numbers."""
-        board = self._arranged(observations)  # (B, C, H, W)
+        board = self.arranged(observations)  # (B, C, H, W)
         dtype = self.scale.dtype
         if self._all_numeric:
             return board.to(dtype) * self.scale
@@ -108,7 +119,25 @@ class Planes(nn.Module):
             return planes
         return torch.cat([planes, board.index_select(1, self.numeric).to(dtype) * self.scale], dim=1)
 
-    def _arranged(self, observations: Tensor) -> Tensor:
+    def ids(self, observations: Tensor) -> Tensor:
+        """(B, *space.shape) -> (B, channels of symbols, height, width) int64, each counted from its lowest on.
+
+        A symbol beyond the space's bounds has no plane; here it counts as the nearest one that has.
+        """
+        ids = self.arranged(observations)[:, self.symbolic].long() - self.lowest
+        return ids.clamp(min=0).minimum(self.most)
+
+    def numbers(self, observations: Tensor) -> Tensor:
+        """(B, *space.shape) -> (B, channels of numbers, height, width), scaled."""
+        return self.arranged(observations).index_select(1, self.numeric).to(self.scale.dtype) * self.scale
+
+    def spread(self, cells: np.ndarray) -> np.ndarray:
+        """(height, width) -> an array of the observations' own shape that holds each cell's number in all channels."""
+        frame = cells[..., None] if self._last else cells
+        spread = np.broadcast_to(frame, (self._stack, *self._frame))
+        return np.ascontiguousarray(spread).reshape(self.shape)
+
+    def arranged(self, observations: Tensor) -> Tensor:
         """(B, *space.shape) -> (B, stack * channels, height, width)."""
         frames = observations.reshape(len(observations), self._stack, *self._frame)
         if self._last:
@@ -116,13 +145,13 @@ class Planes(nn.Module):
         return frames.flatten(1, 2)
 
     def _readings(
-        self, space: spaces.Box, pictures: bool | None
+        self, space: spaces.Box, bounds: list[tuple[Any, Any]], pictures: bool | None
     ) -> tuple[list[int], list[int], list[int], list[float]]:
         """Channel and symbol of each one-hot plane, and channel and scale of each channel that is a number."""
         scale = pixel_scale(space, pictures)
-        pixels = scale != 1.0 or pictures is True
+        pixels = self.is_picture
         source, symbol, numeric, scales = [], [], [], []
-        for channel, (low, high) in enumerate(self._bounds(space)):
+        for channel, (low, high) in enumerate(bounds):
             symbols = [] if pixels or space.dtype.kind == "f" else _symbols_between(int(low), int(high))
             if symbols:
                 source += [channel] * len(symbols)
@@ -134,7 +163,7 @@ class Planes(nn.Module):
 
     def _bounds(self, space: spaces.Box) -> list[tuple[Any, Any]]:
         """The least and the largest number of each channel."""
-        low, high = (self._arranged(torch.from_numpy(bound[None].copy()))[0] for bound in (space.low, space.high))
+        low, high = (self.arranged(torch.from_numpy(bound[None].copy()))[0] for bound in (space.low, space.high))
         return list(zip(low.amin((1, 2)).tolist(), high.amax((1, 2)).tolist(), strict=True))
 
     @staticmethod

@@ -87,6 +87,7 @@ def _kernel(sb3: Any, hidden: tuple[int, ...]) -> Callable[[int], None]:
     from torch import nn
 
     from rltk.agents.deep.backends.fused import Fused
+    from rltk.encoders import Encoder
 
     buffer = sb3.replay_buffer
     seen = np.concatenate([buffer.observations[:, 0], buffer.next_observations[:, 0]])
@@ -103,9 +104,8 @@ def _kernel(sb3: Any, hidden: tuple[int, ...]) -> Callable[[int], None]:
     def network() -> nn.Module:
         layers = list(sb3_dqn(sb3.env, hidden).q_net.q_net)
         made = nn.Module()
-        made.encoder, made.head = nn.Module(), nn.Module()
-        made.encoder.layers, made.head.out = nn.Sequential(*layers[:-1]), layers[-1]
-        made.encoder.stem = SimpleNamespace(kind="numbers", scale=1.0)  # type: ignore[assignment]
+        made.encoder, made.head = Encoder(sb3.observation_space, "mlp", hidden=hidden, pictures=False), nn.Module()
+        made.encoder.trunk.layers, made.head.out = nn.Sequential(*layers[:-1]), layers[-1]
         return made
 
     online = network()

@@ -15,6 +15,9 @@ from torch import nn
 from rltk.agents.deep.backends.fused_kernels import Rule, train
 from rltk.agents.deep.backends.fused_network import Experience, Work, best_action, values
 from rltk.agents.deep.backends.products import SQUARE
+from rltk.encoders.flat import Flat
+from rltk.encoders.trunks.convolutions import Convolutions
+from rltk.encoders.trunks.perceptron import Perceptron
 from rltk.errors import ArgumentError
 
 WIDEST = 1024
@@ -49,10 +52,17 @@ def why_not_trained(network: nn.Module, target: nn.Module, optimizer: torch.opti
 
 
 def _why_not_network(network: Any) -> str:
-    encoder, head = getattr(network, "encoder", None), getattr(network, "head", None)
-    stem, layers, out = getattr(encoder, "stem", None), getattr(encoder, "layers", None), getattr(head, "out", None)
-    if stem is None or not isinstance(layers, nn.Sequential) or type(out) is not nn.Linear:
+    encoder: Any = getattr(network, "encoder", None)
+    head = getattr(network, "head", None)
+    stem, trunk, out = getattr(encoder, "stem", None), getattr(encoder, "trunk", None), getattr(head, "out", None)
+    if (
+        type(trunk) is not Perceptron
+        or type(stem) is not Flat
+        or type(out) is not nn.Linear
+        or len(encoder.readout.layers)
+    ):
         return "the network is not an MLP with a linear head"
+    layers = trunk.layers
     if getattr(head, "heads", 1) * getattr(head, "atoms", 1) != 1:
         return "the head gives more than one number an action"
     if getattr(stem, "kind", "unknown") not in ("numbers", "indices"):
@@ -83,10 +93,16 @@ def why_not_stored(network: Any, whose: str) -> str:
 
 def layers_of(network: Any) -> list[Any]:
     """The layers that have parameters, from the observations to the values."""
-    boards = getattr(network.encoder, "boards", None)
-    if boards is None:
-        return [*list(network.encoder.layers)[::2], network.head.out]
-    return [*list(boards[0])[1:-1:2], *list(network.encoder.readout)[::2], network.head.out]
+    encoder = network.encoder
+    if boards := boards_of(encoder):
+        return [*list(boards[0])[::2], *list(encoder.readout.layers)[::2], network.head.out]
+    return [*list(encoder.trunk.layers)[::2], network.head.out]
+
+
+def boards_of(encoder: Any) -> list[Any]:
+    """The layers of each part, where the encoder's trunk is a CNN; else nothing."""
+    trunk = getattr(encoder, "trunk", None)
+    return list(trunk.parts) if type(trunk) is Convolutions else []
 
 
 def parameters_of(network: Any) -> list[torch.Tensor]:
@@ -120,7 +136,7 @@ def _share(network: nn.Module) -> torch.Tensor:
 class Fused:
     """Trains and asks the Q-network that `network`, `target` and `optimizer` make up; `why_not` says "" of them.
 
-    network: `encoder.stem` (a Flat), `encoder.layers` (Linear and ReLU in turn), `head.out` (Linear).
+    network: `encoder.stem` (a Flat), `encoder.trunk.layers` (Linear and ReLU in turn), `head.out` (Linear).
     """
 
     why_not, _train, _values = staticmethod(why_not), staticmethod(train), staticmethod(values)

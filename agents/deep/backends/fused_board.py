@@ -4,6 +4,7 @@ It fits `rltk.encoders.CNN` on a Box that is no picture: planes, 3x3 convolution
 linear layers with a ReLU each, then a linear head. Parameters and Adam's moments are shared with torch as in `fused`.
 """
 
+import math
 from itertools import pairwise
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import nn
 
 from rltk.agents.deep.backends.fused import (
     Fused,
+    boards_of,
     layers_of,
     padded,
     replayed,
@@ -27,6 +29,7 @@ from rltk.agents.deep.backends.fused_kernels import train_on_boards
 from rltk.agents.deep.backends.fused_network import Work
 from rltk.agents.deep.backends.listed_rows import SIDE
 from rltk.encoders.planes import Planes
+from rltk.encoders.stem import AsPlanes
 
 
 def why_not(network: nn.Module, target: nn.Module, optimizer: torch.optim.Optimizer) -> str:
@@ -38,22 +41,18 @@ def why_not(network: nn.Module, target: nn.Module, optimizer: torch.optim.Optimi
 
 
 def _why_not_network(network: Any) -> str:
-    encoder, head = getattr(network, "encoder", None), getattr(network, "head", None)
-    boards, readout, out = (
-        getattr(encoder, "boards", None),
-        getattr(encoder, "readout", None),
-        getattr(head, "out", None),
-    )
-    if boards is None or not isinstance(readout, nn.Sequential) or type(out) is not nn.Linear:
+    encoder: Any = getattr(network, "encoder", None)
+    head = getattr(network, "head", None)
+    boards, out = boards_of(encoder), getattr(head, "out", None)
+    if not boards or type(out) is not nn.Linear:
         return "the network is not a CNN with a linear head"
     if getattr(head, "heads", 1) * getattr(head, "atoms", 1) != 1:
         return "the head gives more than one number an action"
-    rest = getattr(encoder, "rest", None)
-    if len(boards) != 1 or getattr(rest, "width", 0) > 0 or not isinstance(boards[0], nn.Sequential):
-        return "there is more to observe than one board"
-    planes, *layers, flatten = boards[0]
-    if type(planes) is not Planes or type(flatten) is not nn.Flatten:
+    if type(encoder.stem) is not AsPlanes or encoder.readout.kind != "flatten":
         return "the board is not read as planes, or not flattened"
+    if len(boards) != 1:
+        return "there is more to observe than one board"
+    planes, layers, readout = encoder.parts[0].planes, list(boards[0]), encoder.readout.layers
     return _why_not_layers(planes, layers, list(readout)) or why_not_stored(network, "the CNN's")
 
 
@@ -88,8 +87,8 @@ def _is_plain(layer: Any) -> bool:
 class FusedBoard(Fused):
     """Trains and asks the Q-network that `network`, `target` and `optimizer` make up; `why_not` says "" of them.
 
-    network: `encoder.boards[0]` (Planes, then Conv2d and ReLU in turn, then Flatten), `encoder.readout` (Linear and
-    ReLU in turn), `head.out` (Linear).
+    network: `encoder.stem` (AsPlanes of one Board), `encoder.trunk` (Convolutions: Conv2d and ReLU in turn),
+    `encoder.readout` (Linear and ReLU in turn), `head.out` (Linear).
     """
 
     why_not, _train, _values = staticmethod(why_not), staticmethod(train_on_boards), staticmethod(values)
@@ -99,7 +98,7 @@ class FusedBoard(Fused):
         return int(self.greedy(observation[None])[0])
 
     def _prepare(self, network: Any) -> None:
-        planes, layers = network.encoder.boards[0][0], layers_of(network)
+        planes, layers = network.encoder.parts[0].planes, layers_of(network)
         convolutions = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
         widths = widths_of(layers[len(convolutions) :])
         filters = convolutions[0].out_channels
@@ -156,8 +155,7 @@ def _windows(cells: np.ndarray, width: int) -> np.ndarray:
 
 def _reading(planes: Planes, number: Any) -> tuple[np.ndarray, ...]:
     """What `BoardExperience` says of planes: sources, planes, low, high, scales."""
-    size = planes._stack * int(np.prod(planes._frame))
-    places = planes._arranged(torch.arange(size).reshape(1, size))[0]  # (C, H, W)
+    places = planes.arranged(torch.arange(math.prod(planes.shape)).reshape(1, *planes.shape))[0]  # (C, H, W)
     channels = len(places)
     first, low, high = (np.zeros(channels, np.int64) for _ in range(3))
     scales = np.ones(channels, number)

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from rltk.agents.deep.networks.heads import Head
 from rltk.agents.deep.networks.network import QNetwork
-from rltk.encoders import CNN, MLP
+from rltk.encoders import Encoder
 from rltk.errors import ArgumentError
 from rltk.replay import PrioritisedReplay
 
@@ -241,10 +241,10 @@ def why_no_kernel(learner: Any) -> str:
 
 def _kernel_of(network: nn.Module) -> Any:
     """The kernel for networks of this kind, if there is one."""
-    from rltk.agents.deep.backends.fused import Fused
+    from rltk.agents.deep.backends.fused import Fused, boards_of
     from rltk.agents.deep.backends.fused_board import FusedBoard
 
-    return FusedBoard if hasattr(network.encoder, "boards") else Fused
+    return FusedBoard if boards_of(network.encoder) else Fused
 
 
 def _why_own(learner: Any) -> str:
@@ -255,7 +255,7 @@ def _why_own(learner: Any) -> str:
         if getattr(type(learner), name) is not getattr(DQN, name):
             return f"the {name} is one of your own"
     network = learner.network
-    for part, kinds in ((network, (QNetwork,)), (network.encoder, (MLP, CNN)), (network.head, (Head,))):
+    for part, kinds in ((network, (QNetwork,)), (network.encoder, (Encoder,)), (network.head, (Head,))):
         if type(part) not in kinds:
             return f"{type(part).__name__} is one of your own"
     if any(module._forward_hooks or module._forward_pre_hooks for module in network.modules()):

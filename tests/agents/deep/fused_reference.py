@@ -1,14 +1,15 @@
 """The update in plain torch, and small networks and replays to compare it on."""
 
 import copy
-from itertools import pairwise
-from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from gymnasium import spaces
 from torch import nn
 from torch.nn import functional
+
+from rltk.encoders import Encoder
 
 
 class Arrays(NamedTuple):
@@ -29,10 +30,11 @@ class Network(nn.Module):
     def __init__(self, sizes: list[int], n_actions: int, offsets: Any = None, scale: float = 1.0) -> None:
         super().__init__()
         kind = "numbers" if offsets is None else "indices"
-        self.encoder, self.head = nn.Module(), nn.Module()
-        self.encoder.stem = SimpleNamespace(kind=kind, scale=scale, offsets=offsets, width=sizes[0])
-        pairs = [(nn.Linear(n, m), nn.ReLU()) for n, m in pairwise(sizes)]
-        self.encoder.layers = nn.Sequential(*[layer for pair in pairs for layer in pair])
+        row = spaces.Box(-np.inf, np.inf, (sizes[0],), np.float32)
+        self.encoder, self.head = Encoder(row, "mlp", hidden=sizes[1:]), nn.Module()
+        self.encoder.stem.kind, self.encoder.stem.scale = kind, scale
+        if offsets is not None:
+            self.encoder.stem.offsets = torch.as_tensor(offsets)
         self.head.out = nn.Linear(sizes[-1], n_actions)
 
     def forward(self, observations: np.ndarray) -> torch.Tensor:
@@ -41,7 +43,7 @@ class Network(nn.Module):
         if stem.kind == "indices":
             x = functional.one_hot(x + torch.as_tensor(stem.offsets), stem.width).sum(1)
         x = x.to(self.head.out.weight.dtype) * stem.scale
-        return self.head.out(self.encoder.layers(x))
+        return self.head.out(self.encoder.trunk.layers(x))
 
 
 def learner(network: Network, seed: int = 0) -> tuple[Network, Network, torch.optim.Adam]:

@@ -10,7 +10,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 import rltk
 from rltk.agents.deep import DQN
 from rltk.agents.tabular import QLearning
-from rltk.encoders import MLP
+from rltk.encoders import Encoder
 from rltk.errors import ArgumentError, CheckpointError, LearningError
 
 SMALL = {
@@ -75,7 +75,7 @@ def steps_of(agent):
 def test_the_kernel_takes_no_network_of_one_s_own():
     """One that looks like an MLP and computes something else is left to torch: what acts is what is asked."""
 
-    class Shifted(MLP):
+    class Shifted(Encoder):
         def forward(self, observations):
             return super().forward(observations) - 0.5
 

@@ -74,7 +74,7 @@ def reference(network, target, batches, *, double, huber, optimiser, sync_every)
 
 def layers_of(network):
     """The same Q-network as a plain Sequential, on copies of its weights."""
-    return copy.deepcopy(torch.nn.Sequential(*network.encoder.layers, network.head.out))
+    return copy.deepcopy(torch.nn.Sequential(*network.encoder.trunk.layers, network.head.out))
 
 
 @pytest.mark.parametrize("double", [False, True])
@@ -122,7 +122,7 @@ def test_updates_equal_those_of_stable_baselines3(dtype, updates, bound, monkeyp
     agent = learner()
     agent.network.to(kind), agent.target.to(kind)
     theirs = [layer for layer in peer.q_net.q_net if isinstance(layer, torch.nn.Linear)]
-    ours = [*(layer for layer in agent.network.encoder.layers if isinstance(layer, torch.nn.Linear))]
+    ours = [*(layer for layer in agent.network.encoder.trunk.layers if isinstance(layer, torch.nn.Linear))]
     ours.append(agent.network.head.out)
     with torch.no_grad():
         for mine, other in zip(ours, theirs, strict=True):

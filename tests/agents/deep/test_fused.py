@@ -269,10 +269,10 @@ def test_what_is_not_finite_stops_before_it_is_learned(where, value):
     elif where.startswith("unused"):  # what no observation reaches: lists pass over columns that are always zero
         arrays.observations[:] = 0
         for network in (parts, peer):
-            network[where == "unused in the target"].encoder.layers[0].weight.data[3, 2] = value
+            network[where == "unused in the target"].encoder.trunk.layers[0].weight.data[3, 2] = value
     else:
         for network in (parts, peer):
-            network[where == "target"].encoder.layers[0].bias.data[3] = value
+            network[where == "target"].encoder.trunk.layers[0].bias.data[3] = value
 
     _, _, fault = fused.train(arrays, positions, 3e-3, weights=weights)
 
@@ -349,11 +349,11 @@ def _other_parameters(parts):
 
 
 def _tanh(parts):
-    parts[0].encoder.layers[1] = nn.Tanh()
+    parts[0].encoder.trunk.layers[1] = nn.Tanh()
 
 
 def _no_biases(parts):
-    parts[0].encoder.layers[0] = nn.Linear(4, 8, bias=False)
+    parts[0].encoder.trunk.layers[0] = nn.Linear(4, 8, bias=False)
 
 
 def _wide(parts):

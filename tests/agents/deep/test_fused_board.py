@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from rltk.agents.deep.backends.fused_board import FusedBoard, why_not
-from rltk.encoders.cnn import CNN
+from rltk.encoders import Encoder
 from rltk.errors import ArgumentError
 
 
@@ -21,12 +21,12 @@ class Network(nn.Module):
 
     def __init__(self, space, n_actions, features=24, *, filters=16, layers=2, channels=None):
         super().__init__()
-        self.encoder = CNN(space, features, channels=channels)
-        board = self.encoder.boards[0]
-        planes, sizes = board[0], [board[0].channels] + [filters] * layers
+        self.encoder = Encoder(space, "cnn", features_dim=features, channels=channels)
+        planes = self.encoder.parts[0].planes
+        sizes = [planes.channels] + [filters] * layers
         pairs = [(nn.Conv2d(n, filters, 3, padding=1), nn.ReLU()) for n in sizes[:-1]]
-        self.encoder.boards[0] = nn.Sequential(planes, *[one for pair in pairs for one in pair], nn.Flatten())
-        self.encoder.readout[0] = nn.Linear(filters * planes.height * planes.width, features)
+        self.encoder.trunk.parts[0] = nn.Sequential(*[one for pair in pairs for one in pair])
+        self.encoder.readout.layers[0] = nn.Linear(filters * planes.height * planes.width, features)
         self.head = nn.Module()
         self.head.out = nn.Linear(features, n_actions)
 
@@ -219,7 +219,7 @@ def test_what_is_not_finite_stops_before_it_is_learned(where):
         arrays.rewards[:] = np.inf
     else:
         network = parts[where == "target"]
-        layer = network.encoder.readout[0] if where == "readout" else network.encoder.boards[0][1]
+        layer = network.encoder.readout.layers[0] if where == "readout" else network.encoder.trunk.parts[0][0]
         with torch.no_grad():
             layer.weight[1, 1] = np.nan
     before = copy.deepcopy(parts[0])
@@ -243,15 +243,15 @@ def test_values_and_greedy_actions():
 
 
 def _strided(parts):
-    parts[0].encoder.boards[0][1].stride = (2, 2)
+    parts[0].encoder.trunk.parts[0][0].stride = (2, 2)
 
 
 def _tanh(parts):
-    parts[0].encoder.boards[0][2] = nn.Tanh()
+    parts[0].encoder.trunk.parts[0][1] = nn.Tanh()
 
 
 def _wider(parts):
-    parts[0].encoder.boards[0][3] = nn.Conv2d(16, 8, 3, padding=1)
+    parts[0].encoder.trunk.parts[0][2] = nn.Conv2d(16, 8, 3, padding=1)
 
 
 def _heads(parts):
@@ -267,7 +267,7 @@ def _picture(parts):
 
 
 def _two_boards(parts):
-    parts[0].encoder.boards.append(nn.Sequential())
+    parts[0].encoder.trunk.parts.append(nn.Sequential())
 
 
 def _narrow(parts):
@@ -281,7 +281,7 @@ def _other_network(parts):
 class _Picture(nn.Module):
     def __init__(self):
         super().__init__()
-        self.encoder = CNN(spaces.Box(0, 255, (40, 40, 3), np.uint8), 16)
+        self.encoder = Encoder(spaces.Box(0, 255, (40, 40, 3), np.uint8), "cnn", features_dim=16)
         self.head = nn.Module()
         self.head.out = nn.Linear(16, 2)
 
