@@ -23,6 +23,7 @@ _HOMES = {
     "answer_key": "rltk.evaluation",
     "evaluate": "rltk.evaluation",
     "explain": "rltk.evaluation",
+    "pretrain": "rltk.experiments",
     "watch": "rltk.viewing",
     "agents": "rltk.agents",
     "drawing": "rltk.drawing",

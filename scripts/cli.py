@@ -9,6 +9,7 @@ COMMANDS = {
     "evaluate": "grade a trained agent, exactly where the model is known",
     "watch": "see an agent act in a window, with V, Q and policy overlays",
     "demo": "the main job on real inputs: solve, train, draw, one table",
+    "pretrain": "pretrain an encoder, save it",
     "textbook": "regenerate the figures of Sutton and Barto",
     "parity": "hold DQN's learning curves beside Stable-Baselines3's",
     "grades": "grade DQN and a tabular learner on rltk's own environments",

@@ -38,6 +38,7 @@ from rltk.agents.deep.optimisers import optimiser_of, optimiser_state, restore_o
 from rltk.agents.deep.sequences import sequence_loss
 from rltk.agents.deep.settings import Settings
 from rltk.agents.deep.values import best_actions, of_actions, values_of
+from rltk.agents.deep.weights import arrays_of, restore_arrays
 from rltk.encoders import encoder_from, encoder_of
 from rltk.errors import ArgumentError, CheckpointError
 from rltk.replay import Batch, PrioritisedReplay, Replay, SequenceBatch
@@ -281,8 +282,8 @@ class DQN(Acting, DeepLearner):
 
     def _own_state(self, copy: bool) -> dict[str, Any]:
         return {
-            "network": _arrays(self.network),
-            "target": _arrays(self.target),
+            "network": arrays_of(self.network),
+            "target": arrays_of(self.target),
             "optimiser": optimiser_state(self.optimiser),
             "replay": None if self.replay is None else self.replay.state(copy=copy),
             "exploration_steps": self.exploration_steps,
@@ -302,7 +303,7 @@ class DQN(Acting, DeepLearner):
 
     def _restore_learnt(self, state: Mapping[str, Any]) -> None:
         for module, name in ((self.network, "network"), (self.target, "target")):
-            _restore_arrays(module, state[name], name)
+            restore_arrays(module, state[name], name)
         self.exploration_steps = int(state["exploration_steps"])
 
     def set_env(self, env: Any) -> Self:
@@ -329,17 +330,3 @@ def _taken(part: Any, which: np.ndarray) -> Any:
     if isinstance(part, dict):
         return {name: own[which] for name, own in part.items()}
     return None if part is None else part[which]
-
-
-def _arrays(module: torch.nn.Module) -> dict[str, np.ndarray]:
-    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in module.state_dict().items()}
-
-
-def _restore_arrays(module: torch.nn.Module, arrays: Mapping[str, np.ndarray], what: str) -> None:
-    own = module.state_dict()
-    wrong = sorted(set(own) ^ set(arrays)) or [name for name in own if tuple(own[name].shape) != arrays[name].shape]
-    if wrong:
-        raise CheckpointError(f"the saved {what} does not fit this one at {wrong[0]}: make it with the same encoder")
-    with torch.no_grad():
-        for name, tensor in own.items():
-            tensor.copy_(torch.from_numpy(np.array(arrays[name])))

@@ -13,9 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rltk.experiments.checkpoints import Checkpoints
+    from rltk.experiments.data import (
+        Transitions,
+        every_transition,
+        load_transitions,
+        pictures_of,
+        recorded,
+        save_transitions,
+    )
     from rltk.experiments.due import Due
     from rltk.experiments.evaluating import Evaluate
     from rltk.experiments.filming import Film, film_episode
+    from rltk.experiments.pretraining import Pretrained, Pretraining, pretrain
     from rltk.experiments.stopping import StopAtSuboptimality
 
 _HOMES = {
@@ -23,11 +32,20 @@ _HOMES = {
     "Due": "due",
     "Evaluate": "evaluating",
     "Film": "filming",
+    "Pretrained": "pretraining",
+    "Pretraining": "pretraining",
     "StopAtSuboptimality": "stopping",
+    "Transitions": "data",
+    "every_transition": "data",
     "film_episode": "filming",
+    "load_transitions": "data",
+    "pictures_of": "data",
+    "pretrain": "pretraining",
+    "recorded": "data",
+    "save_transitions": "data",
 }
 
-__all__ = ["Checkpoints", "Due", "Evaluate", "Film", "StopAtSuboptimality", "film_episode"]
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,97 @@
+"""Every state of a set of levels, every action in it, every outcome, and V* and Q* of all: data without a gap."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from rltk.agents.planning import solve
+from rltk.encoders import Plain
+from rltk.errors import ArgumentError, ModelError, RltkError
+from rltk.evaluation.levels import Levels, begin_level, checked_levels, name_of, own_copy
+from rltk.evaluation.policies import observations_of
+from rltk.experiments.data.transitions import Transitions
+from rltk.mdp import MDP, Criterion, model_of
+from rltk.runs import ProgressBar
+
+
+def every_transition(
+    env: Any, levels: int | Iterable[Any] | None = None, *, gamma: float = 0.99, progress_bar: bool = False
+) -> Transitions:
+    """All transitions of `levels` of `env`, an id or an environment: so many, their seeds, or layouts. None: of the
+    one that it is in, for environments without levels.
+
+    Targets: "value" (M,), V* at `gamma`; "q" (M, A), Q*, -inf where an action is not available; "state" (M,). Outcomes
+    are drawn in proportion to their probability, states and actions evenly. An outcome that ends the episode leads to
+    the state that the model says.
+
+    Raises ModelError where the environment does not know its T and R, SizeError where a level has too many states.
+    """
+    made = gym.make(env) if isinstance(env, str) else env
+    if not isinstance(made, gym.Env):
+        raise ArgumentError(f"env: an id or a single Gymnasium environment; found {type(env).__name__}")
+    criterion = Criterion(gamma)
+    if levels is None:
+        return _of_level(made, criterion)
+    wanted, own = checked_levels("levels", levels), own_copy(made)
+    bar = ProgressBar(len(wanted), "every transition", "levels") if progress_bar else None
+    parts = []
+    try:
+        for i in range(len(wanted)):
+            parts.append(_begun(own, wanted, i, criterion))
+            if bar is not None:
+                bar.update(i + 1)
+    finally:
+        if bar is not None:
+            bar.close()
+    return Transitions.joined(parts)
+
+
+def _begun(env: Any, levels: Levels, i: int, criterion: Criterion) -> Transitions:
+    try:
+        begin_level(env, levels[i])
+        return _of_level(env, criterion)
+    except RltkError as error:
+        raise type(error)(f"{name_of(levels, i)}: {error}") from None
+
+
+def _of_level(env: Any, criterion: Criterion) -> Transitions:
+    mdp, _, reason = model_of(env)
+    if mdp is None:
+        raise ModelError(f"env: {reason}; record episodes instead: recorded(agent, env, steps)")
+    plain, states = Plain(env.observation_space), np.arange(mdp.n_states)
+    solution = solve(mdp, criterion=criterion)
+    origin, action, reward, reached, terminated, weight = _outcomes(mdp)
+    return Transitions(
+        observation_space=plain.space,
+        observations=plain.many(observations_of(env, states), len(states)),
+        level=np.zeros(len(states), np.int64),
+        origin=origin,
+        action=action,
+        reward=reward,
+        next=reached,
+        terminated=terminated,
+        n_actions=mdp.n_actions,
+        weight=weight,
+        targets={
+            "value": solution.value.astype(np.float32),
+            "q": solution.q.astype(np.float32),
+            "state": states.astype(np.int64),
+        },
+    )
+
+
+def _outcomes(mdp: MDP) -> tuple[np.ndarray, ...]:
+    """(state, action, reward, next state, terminated, probability) of every outcome."""
+    rows = mdp.rows
+    counts = np.diff(rows.row_start)
+    row = np.repeat(np.arange(len(counts)), counts)
+    return (
+        row // mdp.n_actions,
+        row % mdp.n_actions,
+        rows.reward.astype(np.float32),
+        rows.next_state.astype(np.int64),
+        rows.terminated.astype(bool),
+        rows.probability.astype(np.float64),
+    )

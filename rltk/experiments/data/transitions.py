@@ -1,0 +1,164 @@
+"""What a representation is learnt from: observations, transitions between them, and answers where they are known.
+
+    observations   M of them, each kept once
+    transitions    K rows (origin, action, reward, next, terminated), origin and next being numbers of observations
+    targets        what is known of each observation: V*, Q*, the state, where the agent stands
+
+Each observation belongs to a level. What is held out is whole levels: two frames of one level are nearly the same
+picture, so a share of frames held out would measure memory.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+from gymnasium import spaces
+
+from rltk.encoders import Plain
+from rltk.errors import ArgumentError
+from rltk.runs import Streams
+
+_EACH = ("origin", "action", "reward", "next", "terminated", "weight")
+
+
+@dataclass(frozen=True, eq=False)
+class Transitions:
+    """M observations of a plain space and K transitions between them.
+
+    observation_space: the plain one. observations: (M, ...), or a dict of such. level: (M,) int64, from 0 on.
+    origin, next: (K,) int64 numbers of observations; action: (K,) int64, from 0 on; reward: (K,) float32;
+    terminated: (K,) bool; weight: (K,) float64, how often each is drawn beside the others; n_actions: how many actions
+    there are, 0 where none was seen. targets: arrays (M, ...) by name, float32 or int64: "value" and "q" ((M, A), -inf
+    where an action is not available) for V* and Q*, "state" for the state's number.
+
+    Raises ArgumentError, naming the array, where lengths, numbers or types do not fit, or something is NaN.
+    """
+
+    observation_space: spaces.Space[Any]
+    observations: Any
+    level: np.ndarray
+    origin: np.ndarray
+    action: np.ndarray
+    reward: np.ndarray
+    next: np.ndarray
+    terminated: np.ndarray
+    n_actions: int
+    weight: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    targets: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not len(self.weight):
+            object.__setattr__(self, "weight", np.ones(len(self.origin)))
+        count, rows = len(self.level), len(self.origin)
+        if not count:
+            raise ArgumentError("data: no observation in it; record some steps, or give levels that have states")
+        Plain(self.observation_space).many(self.observations, count)  # says what does not fit
+        for name in _EACH:
+            if getattr(self, name).shape != (rows,):
+                raise ArgumentError(f"data: {name} has the shape {getattr(self, name).shape}, ({rows},) was expected")
+        for name, most in (("origin", count), ("next", count), ("action", max(self.n_actions, 1))):
+            numbers = getattr(self, name)
+            if rows and not (numbers.min() >= 0 and numbers.max() < most):
+                raise ArgumentError(f"data: {name} has {numbers.min()} to {numbers.max()}; 0 to {most - 1} was expected")
+        if not (np.isfinite(self.reward).all() and np.isfinite(self.weight).all() and (self.weight >= 0).all()):
+            raise ArgumentError("data: rewards and weights have to be finite, and no weight below 0")
+        for name, target in self.targets.items():
+            if len(target) != count or np.isnan(target).any():
+                raise ArgumentError(f"data: the target {name!r} has to say something of each of {count} observations")
+
+    def __len__(self) -> int:
+        """K, the transitions."""
+        return len(self.origin)
+
+    @property
+    def n_observations(self) -> int:
+        """M."""
+        return len(self.level)
+
+    @property
+    def n_levels(self) -> int:
+        """How many levels there are."""
+        return len(np.unique(self.level))
+
+    def split(self, held_out: float | int = 0.2, *, seed: int = 0) -> tuple[Self, Self]:
+        """(data to learn from, data to hold out): a share of the levels, or so many of them, drawn by `seed`.
+
+        Raises ArgumentError where either part would have no level.
+        """
+        levels = np.unique(self.level)
+        count = round(held_out * len(levels)) if isinstance(held_out, float) else held_out
+        if not 0 < count < len(levels):
+            raise ArgumentError(
+                f"held_out: {held_out} of {len(levels)} levels leaves {count} to hold out, but both parts need one; "
+                "data are held out by level, so give more levels, or held_out=None"
+            )
+        drawn = Streams(seed).generator("held-out levels").permutation(levels)
+        return self.of_levels(drawn[count:]), self.of_levels(drawn[:count])
+
+    def of_levels(self, levels: Any) -> Self:
+        """What belongs to these levels alone. Their numbers stay."""
+        kept = np.isin(self.level, levels)
+        rows = kept[self.origin] & kept[self.next]
+        number = np.cumsum(kept) - 1
+        return type(self)(
+            observation_space=self.observation_space,
+            observations=_map(self.observations, lambda part: part[kept]),
+            level=self.level[kept],
+            origin=number[self.origin[rows]],
+            action=self.action[rows],
+            reward=self.reward[rows],
+            next=number[self.next[rows]],
+            terminated=self.terminated[rows],
+            n_actions=self.n_actions,
+            weight=self.weight[rows],
+            targets={name: target[kept] for name, target in self.targets.items()},
+        )
+
+    @classmethod
+    def joined(cls, parts: list[Self]) -> Self:
+        """All of `parts` as one; levels and observations are numbered anew. Targets that not all have are left out."""
+        first = parts[0]
+        if len({str(part.observation_space) for part in parts}) > 1 or len({part.n_actions for part in parts}) > 1:
+            raise ArgumentError("data: only observations of one space, with the same actions, can be joined")
+        before = np.cumsum([0, *(part.n_observations for part in parts)])
+        levels, level = 0, []
+        for part in parts:
+            found, own = np.unique(part.level, return_inverse=True)
+            level.append(levels + own)
+            levels += len(found)
+        names = [name for name in first.targets if all(name in part.targets for part in parts)]
+
+        def every(name: str) -> np.ndarray:
+            return np.concatenate([getattr(part, name) for part in parts])
+
+        return cls(
+            observation_space=first.observation_space,
+            observations=_concatenated([part.observations for part in parts]),
+            level=np.concatenate(level),
+            origin=np.concatenate([b + part.origin for b, part in zip(before, parts, strict=False)]),
+            action=every("action"),
+            reward=every("reward"),
+            next=np.concatenate([b + part.next for b, part in zip(before, parts, strict=False)]),
+            terminated=every("terminated"),
+            n_actions=first.n_actions,
+            weight=every("weight"),
+            targets={name: np.concatenate([part.targets[name] for part in parts]) for name in names},
+        )
+
+    def __str__(self) -> str:
+        known = ", ".join(self.targets) or "nothing"
+        return (
+            f"{self.n_observations:,} observations of {self.n_levels:,} levels, {len(self):,} transitions\n"
+            f"known of each observation: {known}"
+        )
+
+
+def _map(tree: Any, function: Any) -> Any:
+    return {name: function(part) for name, part in tree.items()} if isinstance(tree, dict) else function(tree)
+
+
+def _concatenated(trees: list[Any]) -> Any:
+    if isinstance(trees[0], dict):
+        return {name: np.concatenate([tree[name] for tree in trees]) for name in trees[0]}
+    return np.concatenate(trees)

@@ -1,0 +1,255 @@
+"""Pretraining: an encoder learns from data, by the objectives that are given, before anything learns to act.
+
+    theta <- theta - alpha * grad sum_i w_i L_i(batch)          batches drawn from the levels that are not held out
+
+The loss on held-out levels stands beside the other, measured with the same random numbers each time. What is drawn,
+for batches, noise and dropout, follows from the seed: a run that is stopped and resumed ends with the same bits.
+
+Several GPUs: `torchrun --nproc-per-node=N` starts N processes; each takes its share of every batch, gradients are
+averaged, all end with the same weights, and the first one writes and shows. N processes learn what one does from the
+same batches, but for what an objective compares within a batch, which is then within a share.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from rltk.agents.deep.learner import checked_device
+from rltk.agents.deep.optimisers import optimiser_of, optimiser_state, restore_optimiser
+from rltk.agents.deep.torch_random import TorchRandom
+from rltk.agents.deep.weights import arrays_of, restore_arrays
+from rltk.errors import ArgumentError, CheckpointError, LearningError
+from rltk.experiments.data.transitions import Transitions
+from rltk.experiments.processes import Processes
+from rltk.experiments.tables import Tables
+from rltk.objectives import objectives_of
+from rltk.runs import ProgressBar, Streams, latest_checkpoint, write_checkpoint
+from rltk.runs.checks import whole
+
+_HELD_OUT_BATCHES = 8
+
+
+@dataclass
+class Pretrained:
+    """What pretraining made: `encoder`, `objective` with its heads, and `history`, a dict a report: "step", "loss",
+    "held_out" (where levels are held out), and each objective's own numbers by name."""
+
+    encoder: Any
+    objective: Any
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        lines = [f"{'step':>10}{'loss':>12}{'held out':>12}"]
+        for row in self.history:
+            held_out = f"{row['held_out']:>12.4f}" if "held_out" in row else f"{'-':>12}"
+            lines.append(f"{int(row['step']):>10,}{row['loss']:>12.4f}{held_out}")
+        return "\n".join(lines)
+
+
+def pretrain(
+    encoder: Any,
+    data: Transitions,
+    objectives: Any,
+    steps: int = 10_000,
+    *,
+    batch_size: int = 256,
+    learning_rate: float = 1e-3,
+    optimizer: str = "adam",
+    optimizer_kwargs: Mapping[str, Any] | None = None,
+    max_grad_norm: float = 10.0,
+    held_out: float | int | None = 0.2,
+    report_every: int | None = None,
+    device: str | torch.device = "auto",
+    amp: bool | None = None,
+    seed: int = 0,
+    folder: str | Path | None = None,
+    save_every: int | None = None,
+    callback: Callable[[dict[str, float]], bool | None] | None = None,
+    progress_bar: bool = False,
+) -> Pretrained:
+    """Train `encoder`, in place, for `steps` updates.
+
+        data = every_transition("rltk/MiniGrid-DoorKey-6x6-v0", 20)
+        pretrain(Encoder(data.observation_space, "cnn"), data, {"vae": 1.0, "inverse": 0.5}, 10_000)
+
+    objectives: a name, names with weights, or an Objective. held_out: the share of levels, or how many, that nothing
+    is learnt from; None for none. report_every: updates between reports, a twentieth of all unless given. amp: bfloat16
+    where torch deems it safe; None for yes on a GPU. folder: where to save every `save_every` updates (at each report
+    unless given) and at the end; what is there already is gone on from. callback: gets each report; False stops.
+
+    Raises ArgumentError, SpaceError where an objective does not fit the encoder or the data, LearningError at a loss
+    that is not finite, CheckpointError where the folder holds another run.
+    """
+    run = Pretraining(
+        encoder,
+        data,
+        objectives,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        optimizer=optimizer,
+        optimizer_kwargs=optimizer_kwargs or {},
+        max_grad_norm=max_grad_norm,
+        held_out=held_out,
+        device=device,
+        amp=amp,
+        seed=seed,
+    )
+    steps = whole("steps", steps, 1)
+    report_every = max(steps // 20, 1) if report_every is None else whole("report_every", report_every, 1)
+    save_every = report_every if save_every is None else whole("save_every", save_every, 1)
+    if folder is not None and (found := latest_checkpoint(folder)) is not None:
+        run.restore(found.state)
+    first = run.processes.rank == 0
+    bar = ProgressBar(steps, "pretrain", "updates", start=min(run.step, steps)) if progress_bar and first else None
+    try:
+        while run.step < steps:
+            piece = min(steps, *((run.step // every + 1) * every for every in (report_every, save_every)))
+            run.learn(piece - run.step, bar)
+            stop = False
+            if piece % report_every == 0 or piece == steps:
+                row = run.report()
+                stop = callback is not None and callback(row) is False
+            if folder is not None and first and (piece % save_every == 0 or piece == steps or stop):
+                write_checkpoint(folder, run.state(), step=run.step)
+            if run.processes.any(stop):
+                break
+    finally:
+        if bar is not None:
+            bar.close()
+    encoder.eval()
+    return Pretrained(encoder, run.objective, run.history)
+
+
+class Pretraining:
+    """A run that can be stopped between two updates and gone on from: `learn`, `report`, `state`, `restore`."""
+
+    def __init__(self, encoder: Any, data: Transitions, objectives: Any, **options: Any) -> None:
+        o = options
+        self.step, self.history = 0, list[dict[str, float]]()
+        self.device = checked_device(o["device"])
+        self.batch_size = whole("batch_size", o["batch_size"], 1)
+        self.processes = Processes(self.device, self.batch_size)
+        self.streams = Streams(o["seed"])
+        # Each process draws noise of its own; with one alone nothing depends on how many there could be.
+        rank = self.processes.rank
+        self.random = TorchRandom(self.streams.seed("torch" if rank == 0 else f"torch {rank}"), self.device)
+        same = TorchRandom(self.streams.seed("heads"), self.device)
+        self.encoder = encoder.to(self.device)
+        with same.owned():
+            self.objective = objectives_of(objectives, encoder).to(self.device)
+        train, test = (data, None) if o["held_out"] is None else data.split(o["held_out"], seed=o["seed"])
+        self.train = Tables(train, self.objective, self.device)
+        self.test = None if test is None else Tables(test, self.objective, self.device)
+        both = torch.nn.ModuleList([encoder, self.objective])
+        self.parameters = [p for p in both.parameters() if p.requires_grad]
+        if not self.parameters:
+            raise ArgumentError("encoder: it has no weights to train, and nor has the objective")
+        self.optimiser = optimiser_of(o["optimizer"], self.parameters, o["learning_rate"], o["optimizer_kwargs"])
+        self.max_grad_norm = float(o["max_grad_norm"])
+        self.amp = self.device.type == "cuda" if o["amp"] is None else bool(o["amp"])
+        self._loss = self.processes.shared(_Loss(encoder, self.objective))
+        self._losses: list[float] = []
+        self._parts: dict[str, list[float]] = {}
+
+    def learn(self, updates: int, bar: Any = None) -> None:
+        """`updates` updates. LearningError, weights as they were before it, at one that is not finite."""
+        self.encoder.train()
+        self.objective.train()
+        drawn = self.streams.generator("batches")
+        with self.random.owned():
+            for _ in range(updates):
+                batch = self.train.batch(self.processes.share(self.train.draw(drawn, self.batch_size)))
+                with self._precision():
+                    loss, parts = self._loss(batch)
+                self.optimiser.zero_grad(set_to_none=True)
+                loss.backward()
+                norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.max_grad_norm)
+                if not (torch.isfinite(loss) and torch.isfinite(norm)):
+                    raise LearningError(
+                        f"pretraining: the loss of update {self.step + 1} is {loss.item()}, its gradient's norm "
+                        f"{norm.item()}; the weights are as they were before it. Lower the learning rate"
+                    )
+                self.optimiser.step()
+                self.step += 1
+                self._losses.append(loss.item())
+                for name, value in parts.items():
+                    self._parts.setdefault(name, []).append(float(value))
+                if bar is not None:
+                    bar.update(self.step, loss=self._losses[-1])
+
+    def report(self) -> dict[str, float]:
+        """The mean loss since the last report, and that on held-out levels."""
+        row = {"step": float(self.step), "loss": _mean(self._losses)}
+        row |= {name: _mean(values) for name, values in self._parts.items()}
+        if self.test is not None:
+            row["held_out"] = self.held_out_loss()
+        self._losses, self._parts = [], {}
+        self.history.append(row)
+        return row
+
+    def held_out_loss(self) -> float:
+        """The mean loss over some batches of the held-out levels: the same ones, with the same noise, at any time."""
+        assert self.test is not None
+        fixed = Streams(self.streams.root)
+        drawn, noise = fixed.generator("held-out batches"), TorchRandom(fixed.seed("held-out noise"), self.device)
+        self.encoder.eval()
+        self.objective.eval()
+        with torch.no_grad(), noise.owned(), self._precision():
+            losses = []
+            for _ in range(_HELD_OUT_BATCHES):
+                batch = self.test.batch(self.test.draw(drawn, self.batch_size))
+                losses.append(float(self.objective.loss(self.encoder, batch)[0]))
+        return _mean(losses)
+
+    @contextmanager
+    def _precision(self) -> Iterator[None]:
+        with torch.autocast(self.device.type, torch.bfloat16) if self.amp else nullcontext():
+            yield
+
+    def state(self) -> dict[str, Any]:
+        """All that the future depends on."""
+        return {
+            "what": "pretraining",
+            "step": self.step,
+            "encoder": arrays_of(self.encoder),
+            "objective": arrays_of(self.objective),
+            "optimiser": optimiser_state(self.optimiser),
+            "streams": self.streams.state(),
+            "torch": self.random.state(),
+            "history": self.history,
+            "losses": self._losses,
+            "parts": self._parts,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state` was taken. CheckpointError where it is another run's."""
+        if state.get("what") != "pretraining":
+            raise CheckpointError("the folder holds something else than a pretraining run: give another folder")
+        restore_arrays(self.encoder, state["encoder"], "encoder")
+        restore_arrays(self.objective, state["objective"], "objective")
+        restore_optimiser(self.optimiser, state["optimiser"])
+        self.streams.restore(state["streams"])
+        if self.processes.rank == 0:
+            self.random.restore(state["torch"])
+        self.step, self.history = int(state["step"]), list(state["history"])
+        self._losses, self._parts = list(state["losses"]), {name: list(v) for name, v in state["parts"].items()}
+
+
+class _Loss(torch.nn.Module):
+    """Both modules as one, whose `forward` is the loss: what several processes share gradients of."""
+
+    def __init__(self, encoder: Any, objective: Any) -> None:
+        super().__init__()
+        self.encoder, self.objective = encoder, objective
+
+    def forward(self, batch: Any) -> Any:
+        return self.objective(self.encoder, batch)
+
+
+def _mean(values: list[float]) -> float:
+    return float(np.mean(values)) if values else float("nan")

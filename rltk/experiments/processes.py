@@ -1,0 +1,50 @@
+"""One process of several that learn together, as `torchrun` starts them; or the only one."""
+
+import os
+from typing import Any
+
+import numpy as np
+import torch
+from torch import distributed
+
+from rltk.errors import ArgumentError
+
+
+class Processes:
+    """`rank` of `count`. Joins the group at the first use; gloo on CPUs, NCCL on GPUs.
+
+    Raises ArgumentError where a batch can't be shared evenly.
+    """
+
+    def __init__(self, device: torch.device, batch_size: int) -> None:
+        self.rank, self.count = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+        self.device = device
+        if batch_size % self.count:
+            raise ArgumentError(
+                f"batch_size {batch_size} can't be shared evenly by {self.count} processes; give a multiple of it"
+            )
+        if self.count > 1 and not distributed.is_initialized():
+            if device.type == "cuda":
+                torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
+            distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+
+    def share(self, rows: np.ndarray) -> np.ndarray:
+        """This process's rows of a batch that all have drawn alike."""
+        return rows[self.rank :: self.count]
+
+    def shared(self, module: torch.nn.Module) -> Any:
+        """`module`, its gradients averaged over all processes."""
+        if self.count == 1:
+            return module
+        from torch.nn.parallel import DistributedDataParallel
+
+        # An objective may leave a head, or what the trunk does not read, without a gradient.
+        return DistributedDataParallel(module, find_unused_parameters=True)
+
+    def any(self, said: bool) -> bool:
+        """Whether any process says so."""
+        if self.count == 1:
+            return said
+        word = torch.tensor([float(said)], device=self.device)
+        distributed.all_reduce(word, distributed.ReduceOp.MAX)
+        return bool(word.item())
