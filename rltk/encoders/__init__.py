@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rltk.encoders.plain import Plain, PlainObservations, hashed_words
     from rltk.encoders.planes import Planes, has_layout, is_picture
     from rltk.encoders.readout import READOUTS
+    from rltk.encoders.saving import load_encoder, save_encoder
     from rltk.encoders.trunks import TRUNKS, Trunk
 
 _HOMES = {
@@ -37,7 +38,9 @@ _HOMES = {
     "has_layout": "planes",
     "hashed_words": "plain",
     "is_picture": "planes",
+    "load_encoder": "saving",
     "parts_of": "parts",
+    "save_encoder": "saving",
 }
 
 __all__ = [
@@ -60,7 +63,9 @@ __all__ = [
     "has_layout",
     "hashed_words",
     "is_picture",
+    "load_encoder",
     "parts_of",
+    "save_encoder",
 ]
 
 

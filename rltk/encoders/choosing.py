@@ -79,9 +79,9 @@ def _check(module: Any, space: spaces.Space[Any]) -> None:
             f"the encoder is a {type(module).__name__} with features_dim {width!r}, but a torch module was expected "
             "that says how many features it gives: module.features_dim = 64"
         )
-    if isinstance(module, Encoder) and _form(module.observation_space) != _form(space):
+    if isinstance(module, Encoder) and form_of(module.observation_space) != form_of(space):
         raise SpaceError(
-            f"the encoder was made for {_form(module.observation_space)}, but observations are {_form(space)}; make "
+            f"the encoder was made for {form_of(module.observation_space)}, but observations are {form_of(space)}; make "
             "one for this environment's observation_space"
         )
     tensors = [*module.parameters(), *module.buffers()]
@@ -92,7 +92,7 @@ def _check(module: Any, space: spaces.Space[Any]) -> None:
             features = module.eval()(_two(space, device))
     except (RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
         raise ArgumentError(
-            f"{type(module).__name__} can't take a batch of {_form(space)}: {type(error).__name__}: {error}. It gets "
+            f"{type(module).__name__} can't take a batch of {form_of(space)}: {type(error).__name__}: {error}. It gets "
             "plain observations: rltk.encoders.Plain(space).space says which"
         ) from error
     finally:
@@ -114,8 +114,8 @@ def _two(space: spaces.Space[Any], device: torch.device) -> torch.Tensor | dict[
     return pair
 
 
-def _form(space: spaces.Space[Any]) -> str:
+def form_of(space: spaces.Space[Any]) -> str:
     """A plain space in words, without the bounds of its boxes: an environment may offer tighter ones."""
     if isinstance(space, spaces.Dict):
-        return "{" + ", ".join(f"{name}: {_form(part)}" for name, part in space.spaces.items()) + "}"
+        return "{" + ", ".join(f"{name}: {form_of(part)}" for name, part in space.spaces.items()) + "}"
     return f"{space.dtype} {space.shape}" if isinstance(space, spaces.Box) else str(space)

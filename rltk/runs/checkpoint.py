@@ -30,8 +30,9 @@ import numpy as np
 
 from rltk import __version__
 from rltk.errors import CheckpointError
+from rltk.files import sync
 from rltk.runs.checks import whole
-from rltk.runs.disk import damage, damaged, digest, make_folder, refuse_constant, size, sync, verify_file
+from rltk.runs.disk import damage, damaged, digest, make_folder, refuse_constant, size, verify_file
 from rltk.runs.segments import SavedRing, read_ring, remove_segments, write_segments
 from rltk.runs.trees import DTYPES, Arrays, join, split
 

@@ -2,28 +2,17 @@
 
 import contextlib
 import hashlib
-import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from rltk.errors import CheckpointError
+from rltk.files import sync
 
 SEGMENTS = "segments"  # The folder of what several generations share.
 _MEND = "put the file back from a copy, or delete this folder to go on from the generation before it"
 _MEND_SEGMENT = "put the file back from a copy, or delete the generations that need it to go on from one before them"
-
-
-def sync(path: Path) -> None:
-    """Have the disk hold `path`, a file or folder, before going on."""
-    if os.name == "nt" and path.is_dir():
-        return  # Windows opens no folders.
-    handle = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def make_folder(folder: Path) -> None:

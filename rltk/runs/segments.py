@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 
 from rltk.errors import CheckpointError
+from rltk.files import sync
 from rltk.ring import Ring
-from rltk.runs.disk import SEGMENTS, damage, damaged, make_folder, sync, verify_size
+from rltk.runs.disk import SEGMENTS, damage, damaged, make_folder, verify_size
 from rltk.runs.trees import DTYPES
 
 LARGEST = 64 * 2**20  # Bytes of rows in a segment: what is held in memory while it is written or read.
