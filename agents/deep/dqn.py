@@ -40,7 +40,7 @@ from rltk.agents.deep.settings import Settings
 from rltk.agents.deep.values import best_actions, of_actions, values_of
 from rltk.agents.deep.weights import arrays_of, restore_arrays
 from rltk.encoders import encoder_from, encoder_of
-from rltk.errors import ArgumentError, CheckpointError
+from rltk.errors import ArgumentError
 from rltk.replay import Batch, PrioritisedReplay, Replay, SequenceBatch
 from rltk.runs import schedules
 

@@ -45,7 +45,23 @@ _HOMES = {
     "save_transitions": "data",
 }
 
-__all__ = list(_HOMES)
+__all__ = [
+    "Checkpoints",
+    "Due",
+    "Evaluate",
+    "Film",
+    "Pretrained",
+    "Pretraining",
+    "StopAtSuboptimality",
+    "Transitions",
+    "every_transition",
+    "film_episode",
+    "load_transitions",
+    "pictures_of",
+    "pretrain",
+    "recorded",
+    "save_transitions",
+]
 
 
 def __getattr__(name: str) -> Any:

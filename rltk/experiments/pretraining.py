@@ -27,7 +27,7 @@ from rltk.errors import ArgumentError, CheckpointError, LearningError
 from rltk.experiments.data.transitions import Transitions
 from rltk.experiments.processes import Processes
 from rltk.experiments.tables import Tables
-from rltk.objectives import objectives_of
+from rltk.objectives import Objective, objectives_of
 from rltk.runs import ProgressBar, Streams, latest_checkpoint, write_checkpoint
 from rltk.runs.checks import whole
 
@@ -141,10 +141,13 @@ class Pretraining:
         same = TorchRandom(self.streams.seed("heads"), self.device)
         self.encoder = encoder.to(self.device)
         with same.owned():
-            self.objective = objectives_of(objectives, encoder).to(self.device)
+            made = _objective(objectives, encoder, data)
+        number = next((p.dtype for p in encoder.parameters() if p.is_floating_point()), torch.float32)
+        self.objective = made.to(self.device, number)
         train, test = (data, None) if o["held_out"] is None else data.split(o["held_out"], seed=o["seed"])
         self.train = Tables(train, self.objective, self.device)
         self.test = None if test is None else Tables(test, self.objective, self.device)
+        self.objective.check(self.train.batch(np.arange(min(len(self.train), self.batch_size))))  # the others are alike
         both = torch.nn.ModuleList([encoder, self.objective])
         self.parameters = [p for p in both.parameters() if p.requires_grad]
         if not self.parameters:
@@ -154,7 +157,7 @@ class Pretraining:
         self.amp = self.device.type == "cuda" if o["amp"] is None else bool(o["amp"])
         self._loss = self.processes.shared(_Loss(encoder, self.objective))
         self._losses: list[float] = []
-        self._parts: dict[str, list[float]] = {}
+        self._terms: dict[str, Any] = {}  # sums since the last report, on the device
 
     def learn(self, updates: int, bar: Any = None) -> None:
         """`updates` updates. LearningError, weights as they were before it, at one that is not finite."""
@@ -169,26 +172,27 @@ class Pretraining:
                 self.optimiser.zero_grad(set_to_none=True)
                 loss.backward()
                 norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.max_grad_norm)
-                if not (torch.isfinite(loss) and torch.isfinite(norm)):
+                value, length = torch.stack([loss.detach().float(), norm.float()]).tolist()  # one wait for both
+                if not np.isfinite([value, length]).all():
                     raise LearningError(
-                        f"pretraining: the loss of update {self.step + 1} is {loss.item()}, its gradient's norm "
-                        f"{norm.item()}; the weights are as they were before it. Lower the learning rate"
+                        f"pretraining: the loss of update {self.step + 1} is {value}, its gradient's norm {length}; "
+                        "the weights are as they were before it. Lower the learning rate, or look at the data"
                     )
                 self.optimiser.step()
                 self.step += 1
-                self._losses.append(loss.item())
-                for name, value in parts.items():
-                    self._parts.setdefault(name, []).append(float(value))
+                self._losses.append(value)
+                for name, term in parts.items():
+                    self._terms[name] = self._terms.get(name, 0.0) + term.float()
                 if bar is not None:
                     bar.update(self.step, loss=self._losses[-1])
 
     def report(self) -> dict[str, float]:
         """The mean loss since the last report, and that on held-out levels."""
         row = {"step": float(self.step), "loss": _mean(self._losses)}
-        row |= {name: _mean(values) for name, values in self._parts.items()}
+        row |= {name: float(total) / len(self._losses) for name, total in self._terms.items()}
         if self.test is not None:
             row["held_out"] = self.held_out_loss()
-        self._losses, self._parts = [], {}
+        self._losses, self._terms = [], {}
         self.history.append(row)
         return row
 
@@ -203,7 +207,7 @@ class Pretraining:
             losses = []
             for _ in range(_HELD_OUT_BATCHES):
                 batch = self.test.batch(self.test.draw(drawn, self.batch_size))
-                losses.append(float(self.objective.loss(self.encoder, batch)[0]))
+                losses.append(float(self.objective(self.encoder, batch).total))
         return _mean(losses)
 
     @contextmanager
@@ -223,7 +227,7 @@ class Pretraining:
             "torch": self.random.state(),
             "history": self.history,
             "losses": self._losses,
-            "parts": self._parts,
+            "terms": {name: float(total) for name, total in self._terms.items()},
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -237,7 +241,13 @@ class Pretraining:
         if self.processes.rank == 0:
             self.random.restore(state["torch"])
         self.step, self.history = int(state["step"]), list(state["history"])
-        self._losses, self._parts = list(state["losses"]), {name: list(v) for name, v in state["parts"].items()}
+        self._losses, self._terms = list(state["losses"]), dict(state["terms"])
+
+
+def _objective(objectives: Any, encoder: Any, data: Transitions) -> Objective:
+    if isinstance(objectives, Objective):
+        return objectives
+    return objectives_of(objectives, encoder, actions=max(data.n_actions, 1))  # without any, the tables refuse
 
 
 class _Loss(torch.nn.Module):

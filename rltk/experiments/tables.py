@@ -24,13 +24,13 @@ class Tables:
         for name in objective.needs:
             if name in _OF_PAIRS and not len(data):
                 raise ArgumentError(
-                    f"data: {objective.name} needs {name}, and there is no transition among these "
+                    f"data: the objective needs {name}, and there is no transition among these "
                     f"{data.n_observations} observations; record episodes of two steps or more, or take an objective "
                     'of observations alone, such as "vae"'
                 )
             if name not in _OF_PAIRS and name not in data.targets:
                 raise ArgumentError(
-                    f"data: {objective.name} needs {name!r} of each observation, and the data know "
+                    f"data: the objective needs {name!r} of each observation, and the data know "
                     f"{', '.join(data.targets) or 'nothing'}; every_transition(env, levels) gives value, q and state"
                 )
         self._pairs = len(data) > 0

@@ -23,9 +23,9 @@ import numpy as np
 
 from rltk import __version__
 from rltk.errors import ArgumentError, CheckpointError
+from rltk.files import sync
 from rltk.runs.checkpoint import latest_checkpoint, write_checkpoint
 from rltk.runs.checks import whole
-from rltk.files import sync
 from rltk.runs.folder import FolderLock, new_folder, run_name, safe_name
 from rltk.runs.log import MetricLog, TensorBoardLog, plain_metrics, read_log, truncate_log
 from rltk.runs.streams import Streams

@@ -43,7 +43,9 @@ def load_transitions(folder: str | Path) -> Transitions:
         raise CheckpointError(f"{folder}: no data in it; write some with save_transitions(data, folder)")
     state: dict[str, Any] = found.state
     if state.get("form") != _FORM:
-        raise CheckpointError(f"{folder}: data of the form {state.get('form')!r}, and this rltk reads {_FORM}: update it")
+        raise CheckpointError(
+            f"{folder}: data of the form {state.get('form')!r}, and this rltk reads {_FORM}: update it"
+        )
     observations = state["observations"]
     return Transitions(
         observation_space=space_of(state["observation_space"]),

@@ -80,7 +80,11 @@ def _action(
 
 def _kept(observation: Any) -> Any:
     """A copy: an environment may go on in the same array."""
-    return {name: part.copy() for name, part in observation.items()} if isinstance(observation, dict) else observation.copy()
+    return (
+        {name: part.copy() for name, part in observation.items()}
+        if isinstance(observation, dict)
+        else observation.copy()
+    )
 
 
 def _stacked(seen: list[Any]) -> Any:

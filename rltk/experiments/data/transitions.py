@@ -60,7 +60,9 @@ class Transitions:
         for name, most in (("origin", count), ("next", count), ("action", max(self.n_actions, 1))):
             numbers = getattr(self, name)
             if rows and not (numbers.min() >= 0 and numbers.max() < most):
-                raise ArgumentError(f"data: {name} has {numbers.min()} to {numbers.max()}; 0 to {most - 1} was expected")
+                raise ArgumentError(
+                    f"data: {name} has {numbers.min()} to {numbers.max()}; 0 to {most - 1} was expected"
+                )
         if not (np.isfinite(self.reward).all() and np.isfinite(self.weight).all() and (self.weight >= 0).all()):
             raise ArgumentError("data: rewards and weights have to be finite, and no weight below 0")
         for name, target in self.targets.items():
