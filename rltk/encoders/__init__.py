@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rltk.encoders.attention import Decoder, sinusoidal
     from rltk.encoders.choosing import config_of, encoder_from, encoder_of
     from rltk.encoders.encoder import STEMS, Encoder
     from rltk.encoders.flat import Flat
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from rltk.encoders.trunks import TRUNKS, Trunk
 
 _HOMES = {
+    "Decoder": "attention",
     "Encoder": "encoder",
     "Flat": "flat",
     "Likelihood": "likelihood",
@@ -27,6 +29,7 @@ _HOMES = {
     "PlainObservations": "plain",
     "Planes": "planes",
     "READOUTS": "readout",
+    "RecurrentDecoder": "seq2seq",
     "STEMS": "encoder",
     "Shape": "parts",
     "TRUNKS": "trunks",
@@ -47,6 +50,7 @@ __all__ = [
     "READOUTS",
     "STEMS",
     "TRUNKS",
+    "Decoder",
     "Encoder",
     "Flat",
     "Likelihood",
@@ -54,6 +58,7 @@ __all__ = [
     "Plain",
     "PlainObservations",
     "Planes",
+    "RecurrentDecoder",
     "Shape",
     "Trunk",
     "config_of",

@@ -14,6 +14,7 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from rltk.encoders.flat import Flat
+from rltk.encoders.options import sizes
 from rltk.encoders.parts import Part, Shape, parts_of
 from rltk.encoders.plain import Plain
 from rltk.encoders.readout import Readout
@@ -21,7 +22,7 @@ from rltk.encoders.stem import AsPlanes, AsTokens
 from rltk.encoders.trunks import TRUNKS, Trunk
 from rltk.encoders.trunks.convolutions import is_large
 from rltk.encoders.trunks.own import Own
-from rltk.encoders.trunks.trunk import places_of, sizes
+from rltk.encoders.trunks.trunk import places_of
 from rltk.errors import ArgumentError, UnknownNameError
 
 STEMS = ("flat", "planes", "tokens")

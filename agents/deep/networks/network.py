@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from rltk.agents.deep.networks.heads import Head
-from rltk.agents.deep.networks.memory import Memory, memory_of
+from rltk.agents.deep.networks.memory import memory_of
 from rltk.agents.deep.settings import Settings
 from rltk.agents.deep.values import Values
+from rltk.encoders.recurrence import Memory
 
 
 class QNetwork(nn.Module):

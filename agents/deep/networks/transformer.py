@@ -19,8 +19,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rltk.agents.deep.networks.memory import Memory, State, check_widths
-from rltk.errors import ArgumentError
+from rltk.encoders import attention
+from rltk.encoders.options import shared, sizes
+from rltk.encoders.recurrence import Memory, State
 
 
 class Transformer(Memory):
@@ -31,9 +32,8 @@ class Transformer(Memory):
 
     def __init__(self, inputs: int, width: int = 64, *, steps: int = 16, layers: int = 1, heads: int = 4) -> None:
         super().__init__()
-        check_widths(inputs=inputs, width=width, steps=steps, layers=layers, heads=heads)
-        if width % heads:
-            raise ArgumentError(f"width {width} can't be shared by {heads} heads; give a multiple of {heads}")
+        sizes(inputs=inputs, steps=steps, layers=layers)
+        shared(width, heads)
         self.inputs, self.features_dim, self.steps = inputs, width, steps
         self.window = (steps - 1) // layers + 1
         self.embedding = nn.Linear(inputs, width)
@@ -58,29 +58,22 @@ class Transformer(Memory):
         seen = near & counts[:, None] & (episode[:, :, None] == episode[:, None])  # (B, T, T)
         seen = seen | (distance == 0)  # so that a softmax always has something to share out
         hidden = self.embedding(x)
-        for layer in self.layers:
-            hidden = layer(hidden, distance.clamp(0, self.window - 1), seen)
+        for each in self.layers:
+            layer: Any = each
+            hidden = layer.looking_back(hidden, distance.clamp(0, self.window - 1), seen)
         out: Tensor = self.norm(hidden[:, self.steps - 1 :])  # (B, L, M)
         counts = counts & (episode == episode[:, -1:])
         return out, (x[:, length:], counts[:, length:])
 
 
-class Layer(nn.Module):
-    """One layer: attention, then two fully connected layers, each added to what it read."""
+class Layer(attention.Layer):
+    """A layer whose scores also depend on how long ago a step was, by `by_distance` (heads, window)."""
 
     def __init__(self, width: int, heads: int, window: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.before_attention, self.before_mlp = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.to_qkv, self.from_heads = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        super().__init__(width, heads)
         self.by_distance = nn.Parameter(torch.zeros(heads, window))
-        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
 
-    def forward(self, x: Tensor, distance: Tensor, seen: Tensor) -> Tensor:
+    def looking_back(self, x: Tensor, distance: Tensor, seen: Tensor) -> Tensor:
         """x (B, T, M), distance (T, T) below the window, seen (B, T, T) bool -> (B, T, M)."""
-        qkv = self.to_qkv(self.before_attention(x)).unflatten(-1, (3, self.heads, -1))  # (B, T, 3, H, d)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # (B, H, T, d) each
         bias = self.by_distance[:, distance].masked_fill(~seen[:, None], -torch.inf)  # (B, H, T, T)
-        attended = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=bias)
-        x = x + self.from_heads(attended.transpose(1, 2).flatten(2))
-        return x + self.mlp(self.before_mlp(x))
+        return self(x, bias)

@@ -34,7 +34,7 @@ class Convolutions(Trunk):
     def __init__(self, shapes: Sequence[Shape]) -> None:
         super().__init__(shapes)
         large = any(map(is_large, shapes))
-        made = [_convolved(shape) if shape.layout else _linear(shape, 64 if large else 16) for shape in shapes]
+        made = [_convolved(shape) if shape.layout else linear(shape, 64 if large else 16) for shape in shapes]
         self.parts = nn.ModuleList(layers for layers, _ in made)
         self.shapes = [shape for _, shape in made]
         self.keeps_places = all(a.layout == b.layout for a, b in zip(shapes, self.shapes, strict=True))
@@ -63,5 +63,6 @@ def _convolved(shape: Shape) -> tuple[nn.Sequential, Shape]:
     return nn.Sequential(*layers), Shape(math.prod(sides), inputs, (sides[0], sides[1]))
 
 
-def _linear(shape: Shape, width: int) -> tuple[nn.Sequential, Shape]:
+def linear(shape: Shape, width: int) -> tuple[nn.Sequential, Shape]:
+    """For a part without a layout: a linear layer for each place and a ReLU, and the shape of what they give."""
     return nn.Sequential(nn.Linear(shape.width, width), nn.ReLU()), Shape(shape.places, width)

@@ -6,15 +6,14 @@ mlp       h_0 = x,   h_i = activation(W_i h_(i-1) + b_i)
 
 from collections.abc import Sequence
 from itertools import pairwise
-from operator import index
 from typing import Any
 
 from torch import Tensor, nn
 
+from rltk.encoders.options import chosen, sizes, widths
 from rltk.encoders.parts import Shape
 from rltk.encoders.readout import flattened
-from rltk.encoders.trunks.trunk import Trunk, sizes
-from rltk.errors import ArgumentError
+from rltk.encoders.trunks.trunk import Trunk
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -35,9 +34,8 @@ class Perceptron(Trunk):
 
     def __init__(self, shapes: Sequence[Shape], hidden: Sequence[int] = (64, 64), activation: str = "relu") -> None:
         super().__init__(shapes)
-        if activation not in ACTIVATIONS:
-            raise ArgumentError(f"activation is {activation!r}, but one of {', '.join(ACTIVATIONS)} was expected")
-        self.hidden, self.activation = checked_widths("hidden", hidden), activation
+        chosen("activation", activation, ACTIVATIONS)
+        self.hidden, self.activation = widths("hidden", hidden), activation
         inputs = sum(shape.places * shape.width for shape in shapes)
         self.layers = nn.Sequential()
         for before, after in pairwise((inputs, *self.hidden)):
@@ -71,14 +69,3 @@ class LinearTrunk(Trunk):
 
     def config(self) -> dict[str, Any]:
         return {"outputs": self.layer.out_features}
-
-
-def checked_widths(name: str, widths: Sequence[int]) -> tuple[int, ...]:
-    """`widths` as ints of at least 1. Raises ArgumentError that calls them `name`."""
-    try:
-        checked = tuple(index(width) for width in widths)
-    except TypeError:
-        checked = (0,)
-    if any(width < 1 for width in checked):
-        raise ArgumentError(f"{name} is {widths!r}, but widths of layers were expected, such as (64, 64)")
-    return checked

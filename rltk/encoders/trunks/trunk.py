@@ -58,7 +58,10 @@ class Trunk(nn.Module):
 
 
 def places_of(tensors: Any) -> Tensor:
-    """All places as one sequence, (B, N, width): boards row by row. All have to be of one width."""
+    """All places as one sequence, (B, N, width): boards row by row. All have to be of one width. A row that is flat,
+    (B, width), is a single place."""
+    if isinstance(tensors, Tensor):
+        return tensors[:, None]
     rows = [tensor.flatten(2).mT if tensor.ndim == 4 else tensor for tensor in tensors]
     return rows[0] if len(rows) == 1 else torch.cat(rows, dim=1)
 
@@ -71,10 +74,3 @@ def one_width(trunk: nn.Module, shapes: Sequence[Shape]) -> int:
             f'{type(trunk).__name__} needs places of one width, and they have {sorted(widths)}: use stem="tokens"'
         )
     return widths.pop()
-
-
-def sizes(**options: int) -> None:
-    """ArgumentError, by name, where one of `options` is no integer of at least 1."""
-    for name, value in options.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ArgumentError(f"{name} is {value!r}, but an integer of at least 1 was expected")

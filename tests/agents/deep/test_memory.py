@@ -8,9 +8,9 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from rltk.agents.deep.networks.memory import MEMORIES, Memory, memory_of
-from rltk.agents.deep.networks.recurrent import GRU, LSTM, SRU
+from rltk.agents.deep.networks.memory import MEMORIES, memory_of
 from rltk.agents.deep.networks.transformer import Transformer
+from rltk.encoders.recurrence import GRU, LSTM, SRU, Memory
 from rltk.errors import ArgumentError, UnknownNameError
 
 KINDS = [
@@ -53,7 +53,7 @@ def product(row, vector):
 
 
 def test_lstm_written_out():
-    """The equations at the top of `recurrent`, entry by entry."""
+    """The equations at the top of `recurrence`, entry by entry."""
     lstm, x = made("lstm", {"width": 6}), torch.randn(1, 4, F, dtype=torch.float64)
     w, u, b, d = (weight.tolist() for weight in lstm.cells.parameters())  # rows of i, f, g, o; b + d is the bias
     h, c, expected = [0.0] * 6, [0.0] * 6, []
@@ -70,7 +70,7 @@ def test_lstm_written_out():
 
 
 def test_gru_written_out():
-    """The equations at the top of `recurrent`, entry by entry."""
+    """The equations at the top of `recurrence`, entry by entry."""
     gru, x = made("gru", {"width": 6}), torch.randn(1, 4, F, dtype=torch.float64)
     w, u, b, d = (weight.tolist() for weight in gru.cells.parameters())  # rows of r, z, n
     h, expected = [0.0] * 6, []
