@@ -11,9 +11,9 @@ import numpy as np
 from rltk.agents.planning import Solution
 from rltk.drawing import learning_curve, save_figure, value_map
 from rltk.evaluation import Evaluation
-from rltk.evaluation.policies import observations_of
 from rltk.experiments import film_episode
 from rltk.mdp import MDP, model_of
+from rltk.mdp.observing import observations_of
 from rltk.runs import read_log
 from rltk.scripts.common import make_env
 

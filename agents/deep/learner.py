@@ -15,6 +15,7 @@ import torch
 
 from rltk.agents.deep.playing.choosing import players_of
 from rltk.agents.deep.torch_random import TorchRandom
+from rltk.encoders.devices import checked_device
 from rltk.errors import ArgumentError, CheckpointError, LearningError
 from rltk.mdp import Criterion
 from rltk.runs import CallbackList, Progress, ProgressBar, Streams, latest_checkpoint, write_checkpoint
@@ -340,16 +341,3 @@ def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
             else {name: value}
         )
     return flat
-
-
-def checked_device(device: str | torch.device) -> torch.device:
-    """`device` as torch's; "auto" is a GPU where there is one. ArgumentError for what is not there."""
-    if str(device) == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        found = torch.device(device)
-    except (RuntimeError, TypeError) as error:
-        raise ArgumentError(f"device is auto, cpu or cuda; it is {device!r} ({error})") from None
-    if found.type == "cuda" and not torch.cuda.is_available():
-        raise ArgumentError('device: there is no GPU that torch can use here; use device="cpu" or "auto"')
-    return found

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from rltk.encoders.choosing import config_of, encoder_from, encoder_of
     from rltk.encoders.encoder import STEMS, Encoder
     from rltk.encoders.flat import Flat
+    from rltk.encoders.frozen import feature_table
     from rltk.encoders.likelihood import Likelihood
+    from rltk.encoders.observing import EncodeObservation, EncodeVectorObservation
     from rltk.encoders.parts import Part, Shape, exchanged, parts_of
     from rltk.encoders.plain import Plain, PlainObservations, hashed_words
     from rltk.encoders.planes import Planes, has_layout, is_picture
@@ -38,6 +40,7 @@ _HOMES = {
     "encoder_from": "choosing",
     "encoder_of": "choosing",
     "exchanged": "parts",
+    "feature_table": "frozen",
     "has_layout": "planes",
     "hashed_words": "plain",
     "is_picture": "planes",
@@ -65,6 +68,7 @@ __all__ = [
     "encoder_from",
     "encoder_of",
     "exchanged",
+    "feature_table",
     "has_layout",
     "hashed_words",
     "is_picture",

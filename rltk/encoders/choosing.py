@@ -81,8 +81,8 @@ def _check(module: Any, space: spaces.Space[Any]) -> None:
         )
     if isinstance(module, Encoder) and form_of(module.observation_space) != form_of(space):
         raise SpaceError(
-            f"the encoder was made for {form_of(module.observation_space)}, but observations are {form_of(space)}; make "
-            "one for this environment's observation_space"
+            f"the encoder was made for {form_of(module.observation_space)}, but observations are {form_of(space)}; "
+            "make one for this environment's observation_space"
         )
     tensors = [*module.parameters(), *module.buffers()]
     device = tensors[0].device if tensors else torch.device("cpu")

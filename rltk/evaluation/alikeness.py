@@ -11,8 +11,8 @@ import gymnasium as gym
 import numpy as np
 
 from rltk.errors import ModelError
-from rltk.evaluation.policies import observations_of
 from rltk.mdp import MDP
+from rltk.mdp.observing import observations_of
 
 _BATCH = 4096
 
