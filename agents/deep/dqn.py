@@ -22,6 +22,7 @@ et al. (2016), "Deep exploration via bootstrapped DQN"; Hessel et al. (2018), "R
 "Recurrent experience replay" (R2D2).
 """
 
+import time
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any, Self
@@ -43,6 +44,7 @@ from rltk.encoders import encoder_from, encoder_of
 from rltk.errors import ArgumentError
 from rltk.replay import Batch, PrioritisedReplay, Replay, SequenceBatch
 from rltk.runs import schedules
+from rltk.runs.pace import Pace
 
 _SMALL = 300_000  # parameters
 
@@ -96,6 +98,7 @@ class DQN(Acting, DeepLearner):
         self.exploration_steps = 0  # over which epsilon falls; the first `learn` says
         self._calls = 0  # of `step`
         self._due_calls, self._due_moves, self._due_episodes = 0, 0, 0  # since the last update
+        self._acting_pace, self._training_pace = Pace(), Pace()
         self._init_acting()
 
     @classmethod
@@ -107,16 +110,29 @@ class DQN(Acting, DeepLearner):
     # The algorithm
 
     def _turn(self, stop: int) -> None:
-        """Collect until updates are due, or to the timestep `stop`; then update."""
-        frequency, unit = self.settings.frequency
-        calls = frequency - self._due_calls if unit == "step" else 1
-        self._collect(min(calls, -(-(stop - self.timestep) // self.n_envs)))
-        if (self._due_calls if unit == "step" else self._due_episodes) < frequency:
-            return
-        count = self.settings.gradient_steps if self.settings.gradient_steps >= 0 else self._due_moves
-        self._due_calls = self._due_moves = self._due_episodes = 0
-        if self.timestep > self.settings.learning_starts and len(self._replay()) > 0:
+        """Collect until updates are due, or to the timestep `stop`; then update. Either for no more than a moment."""
+        if not self.owed:
+            frequency, unit = self.settings.frequency
+            calls = frequency - self._due_calls if unit == "step" else 1
+            calls = min(calls, -(-(stop - self.timestep) // self.n_envs), self._acting_pace.count)
+            begun = time.perf_counter()
+            self._collect(calls)
+            self._acting_pace.note(calls, begun)
+            if (self._due_calls if unit == "step" else self._due_episodes) >= frequency:
+                self._owe()
+        if self.owed:
+            count = min(self.owed, self._training_pace.count)
+            begun = time.perf_counter()
             self.train(count)
+            self.owed -= count
+            self._training_pace.note(count, begun)
+
+    def _owe(self) -> None:
+        """Updates are due: as many as the settings say, and none while learning has not started."""
+        if self.timestep > self.settings.learning_starts and len(self._replay()) > 0:
+            steps = self.settings.gradient_steps
+            self.owed = steps if steps >= 0 else self._due_moves
+        self._due_calls = self._due_moves = self._due_episodes = 0
 
     def _collect(self, calls: int) -> None:
         """Act `calls` times, remember what came of it, and update the target network where that is due."""

@@ -21,8 +21,8 @@ from rltk.mdp import Criterion
 from rltk.runs import CallbackList, Progress, ProgressBar, Streams, latest_checkpoint, write_checkpoint
 from rltk.runs.checks import checked_count
 from rltk.runs.interrupts import held_interrupts
+from rltk.runs.pace import MOMENT
 
-_PIECE_SECONDS = 0.05  # between two looks at the progress bar and at the keyboard
 _RECENT_EPISODES = 100
 
 
@@ -43,6 +43,7 @@ class DeepLearner:
         self.timestep = 0
         self.episodes = 0
         self.updates = 0
+        self.owed = 0  # updates that are due before the next step
         self.last_checkpoint: Path | None = None
         self.losses: deque[float] = deque(maxlen=_RECENT_EPISODES)
         self._recent: deque[tuple[float, int]] = deque(maxlen=_RECENT_EPISODES)
@@ -81,7 +82,7 @@ class DeepLearner:
         raise NotImplementedError
 
     def _turn(self, stop: int) -> None:
-        """Collect, up to timestep `stop` at most, and update where it is due."""
+        """Collect for a moment, up to timestep `stop` at most, or make some of the updates that are `owed`."""
         raise NotImplementedError
 
     def plan_for(self, total_timesteps: int) -> None:
@@ -119,8 +120,9 @@ class DeepLearner:
         (`set_logger`). Learning n steps and n again learns the same as 2 n, but that `exploration_fraction` is of the
         first call's steps. A batch of environments may go beyond by less than its size.
 
-        Ctrl-C is raised between two pieces, so the learner can go on or be saved as if nothing had happened. Where an
-        environment's own error breaks off learning, what was learnt can be saved and gone on with, in new episodes.
+        Ctrl-C is raised between two pieces, a tenth of a second at most where one update takes no longer; they may cut
+        a turn's updates, and the learner can go on or be saved as if nothing had happened. Where an environment's own
+        error breaks off learning, what was learnt can be saved and gone on with, in new episodes.
 
         Raises LearningError, naming source, step and the last checkpoint, where a number stops being finite.
         """
@@ -135,7 +137,7 @@ class DeepLearner:
         try:
             with held_interrupts():
                 self._open()
-            while going and self.timestep < target:
+            while going and (self.timestep < target or self.owed):
                 stop = min(target, (told + 1) * callback_every) if len(callbacks) else target
                 with held_interrupts():
                     self._piece(stop)
@@ -144,7 +146,8 @@ class DeepLearner:
                 if self._logger is not None and self.episodes - logged >= log_interval:
                     logged = self.episodes
                     self._write_log(self._metrics(begin))
-                if len(callbacks) and (self.timestep // callback_every > told or self.timestep >= target):
+                at_target = self.timestep >= target
+                if len(callbacks) and not self.owed and (self.timestep // callback_every > told or at_target):
                     told = self.timestep // callback_every
                     going = callbacks(Progress(self, self.timestep, self.episodes, self._metrics(begin)))
                     self.players.come_back()
@@ -163,10 +166,10 @@ class DeepLearner:
     def _piece(self, stop: int) -> None:
         """Turns, up to timestep `stop`, for a moment."""
         self._check_going()
-        over = time.perf_counter() + _PIECE_SECONDS
+        over = time.perf_counter() + MOMENT
         try:
             with self.random.owned(), self._threads():
-                while self.timestep < stop and time.perf_counter() < over:
+                while (self.timestep < stop or self.owed) and time.perf_counter() < over:
                     self._turn(stop)
         except LearningError as error:
             if self._fault:
@@ -263,6 +266,7 @@ class DeepLearner:
             "timestep": self.timestep,
             "episodes": self.episodes,
             "updates": self.updates,
+            "owed": self.owed,
             "losses": np.array(self.losses, dtype=np.float64),
             "recent_returns": np.array([r for r, _ in self._recent], dtype=np.float64),
             "recent_lengths": np.array([n for _, n in self._recent], dtype=np.int64),
@@ -288,6 +292,7 @@ class DeepLearner:
             )
         self._restore_own(state)
         self.timestep, self.episodes, self.updates = (int(state[n]) for n in ("timestep", "episodes", "updates"))
+        self.owed = int(state.get("owed", 0))  # states of before there was such a thing owe nothing
         self.losses = deque(state["losses"].tolist(), maxlen=_RECENT_EPISODES)
         returns, lengths = state["recent_returns"].tolist(), state["recent_lengths"].tolist()
         self._recent = deque(zip(returns, lengths, strict=True), maxlen=_RECENT_EPISODES)

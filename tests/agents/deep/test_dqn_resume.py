@@ -18,6 +18,7 @@ from gymnasium.vector import AutoresetMode
 import rltk
 from rltk.agents.deep import DQN
 from rltk.errors import CheckpointError
+from rltk.runs.pace import MOMENT
 
 SMALL = {
     "learning_starts": 40,
@@ -121,6 +122,69 @@ def test_whoever_used_the_environment_meanwhile_changes_nothing(road):
     whole, disturbed = made(road).learn(200), made(road).learn(200, meddle, callback_every=50)
 
     assert bits(disturbed) == bits(whole)
+
+
+class Interrupting:
+    """Presses Ctrl-C at the third call of a method that it stands in for, and lets the moment of a piece pass."""
+
+    def __init__(self, method):
+        self.method, self.calls = method, 0
+
+    def __call__(self, *given):
+        self.calls += 1
+        if self.calls == 3:
+            signal.raise_signal(signal.SIGINT)
+            time.sleep(2 * MOMENT)
+        return self.method(*given)
+
+
+LONG_TURNS = {"train_freq": 60, "gradient_steps": 150, "learning_starts": 20, "exploration_fraction": 1.0}
+
+
+@pytest.mark.parametrize("road", ["the kernel", "torch", "three steps, prioritised", "noisy, dueling, C51"])
+def test_an_interrupt_does_not_wait_for_all_updates_of_a_turn(road, tmp_path):
+    """It comes between some of them; whoever goes on, the learner itself or one that was saved, makes the rest."""
+    make, options = ROADS[road]
+    given = {**SMALL, **options, **LONG_TURNS, "seed": 4}
+    whole, cut = DQN(make(), **given).learn(100), DQN(make(), **given)
+    cut.updater.train = Interrupting(cut.updater.train)
+    with pytest.raises(KeyboardInterrupt):
+        cut.learn(100)
+    cut.save(tmp_path / "agent")
+    loaded = DQN.load(tmp_path / "agent", make(), backend=options.get("backend", "auto"))
+
+    assert cut.timestep == 60
+    assert 0 < cut.updates < 150
+    assert cut.updates + cut.owed == 150
+    for agent in (cut, loaded):
+        agent.learn(40)
+        assert agent.updates == whole.updates == 150
+        assert bits(agent) == bits(whole)
+
+
+@pytest.mark.parametrize("road", ["the kernel", "replayed", "a batch"])
+def test_an_interrupt_does_not_wait_for_all_steps_of_a_turn(road):
+    """It comes between some of them, and what is gone on with is what was never cut."""
+    make, options = ROADS[road]
+    given = {**SMALL, **options, "train_freq": 400, "gradient_steps": 3, "seed": 4, "target_update_interval": 50}
+    whole, cut = DQN(make(), **given).learn(900), DQN(make(), **given)
+    cut.players.step = Interrupting(cut.players.step)
+    with pytest.raises(KeyboardInterrupt):
+        cut.learn(900)
+
+    assert 0 < cut.timestep < 400
+    cut.learn(900 - cut.timestep)
+    assert cut.timestep == whole.timestep
+    assert bits(cut) == bits(whole)
+
+
+def test_callbacks_see_a_turn_when_it_is_over():
+    """However its updates are cut, a callback at its last step finds them made."""
+    told = []
+    agent = DQN(tabular(), seed=4, **{**SMALL, **LONG_TURNS})
+    agent.learn(120, lambda progress: told.append((progress.timestep, progress.agent.updates)), callback_every=60)
+
+    assert told == [(60, 150), (120, 300)]
 
 
 def test_the_backends_go_on_from_each_other(tmp_path):
