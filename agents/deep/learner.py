@@ -115,10 +115,11 @@ class DeepLearner:
     ) -> Self:
         """Learn for `total_timesteps` more steps, going on in the middle of an episode where the last call stopped.
 
-        callback: one or several `Progress -> bool | None`, called whenever a multiple of `callback_every` timesteps is
-        reached or passed, and at the end; False stops. log_interval: episodes between two lines of the logger
-        (`set_logger`). Learning n steps and n again learns the same as 2 n, but that `exploration_fraction` is of the
-        first call's steps. A batch of environments may go beyond by less than its size.
+        callback: one or several `Progress -> bool | None`, called whenever a multiple of its own `every`, or else of
+        `callback_every`, timesteps is reached or passed, and at the end; False stops. log_interval: episodes between
+        two lines of the logger (`set_logger`). Learning n steps and n again learns the same as 2 n, but that
+        `exploration_fraction` is of the first call's steps. A batch of environments may go beyond by less than its
+        size.
 
         Ctrl-C is raised between two pieces, a tenth of a second at most where one update takes no longer; they may cut
         a turn's updates, and the learner can go on or be saved as if nothing had happened. Where an environment's own
@@ -128,28 +129,27 @@ class DeepLearner:
         """
         total_timesteps = checked_count("total_timesteps", total_timesteps)
         callback_every = checked_count("callback_every", callback_every)
-        callbacks = CallbackList(callback)
+        callbacks = CallbackList(callback, every=callback_every, timestep=self.timestep)
         self.plan_for(total_timesteps)
         begin, target = (self.timestep, time.perf_counter()), self.timestep + total_timesteps
-        told, logged = self.timestep // callback_every, self.episodes
+        logged = self.episodes
         bar = ProgressBar(total_timesteps, self.name) if progress_bar else None
         going = True
         try:
             with held_interrupts():
                 self._open()
             while going and (self.timestep < target or self.owed):
-                stop = min(target, (told + 1) * callback_every) if len(callbacks) else target
                 with held_interrupts():
-                    self._piece(stop)
+                    self._piece(min(target, callbacks.due))
                 if bar is not None:
                     bar.update(min(self.timestep - begin[0], total_timesteps), **self._bar_fields())
                 if self._logger is not None and self.episodes - logged >= log_interval:
                     logged = self.episodes
                     self._write_log(self._metrics(begin))
-                at_target = self.timestep >= target
-                if len(callbacks) and not self.owed and (self.timestep // callback_every > told or at_target):
-                    told = self.timestep // callback_every
-                    going = callbacks(Progress(self, self.timestep, self.episodes, self._metrics(begin)))
+                at_end = self.timestep >= target
+                if callbacks and not self.owed and (at_end or self.timestep >= callbacks.due):
+                    progress = Progress(self, self.timestep, self.episodes, self._metrics(begin))
+                    going = callbacks(progress, at_end)
                     self.players.come_back()
         finally:
             if bar is not None:
@@ -163,14 +163,14 @@ class DeepLearner:
             self._begin()
             self.players.leave()
 
-    def _piece(self, stop: int) -> None:
+    def _piece(self, stop: float) -> None:
         """Turns, up to timestep `stop`, for a moment."""
         self._check_going()
         over = time.perf_counter() + MOMENT
         try:
             with self.random.owned(), self._threads():
                 while (self.timestep < stop or self.owed) and time.perf_counter() < over:
-                    self._turn(stop)
+                    self._turn(int(stop))
         except LearningError as error:
             if self._fault:
                 raise

@@ -146,8 +146,9 @@ class TabularLearner:
     ) -> Self:
         """Learn for `total_timesteps` more steps, going on in the middle of an episode where the last call stopped.
 
-        callback: one or several `Progress -> bool | None`, called whenever the timestep is a multiple of
-        `callback_every`, and at the end; False stops. Learning 2 x n steps gives the same table as n and n again.
+        callback: one or several `Progress -> bool | None`, called whenever the timestep is a multiple of its own
+        `every`, or else of `callback_every`, and at the end; False stops. Learning 2 x n steps gives the same table as
+        n and n again.
 
         Ctrl-C is raised between two pieces, so the learner can go on or be saved. Whatever else breaks off a piece (an
         environment's own error) leaves it of no use, which it says: load an earlier checkpoint.
@@ -156,7 +157,7 @@ class TabularLearner:
         """
         total_timesteps = checked_count("total_timesteps", total_timesteps)
         callback_every = checked_count("callback_every", callback_every)
-        callbacks = CallbackList(callback)
+        callbacks = CallbackList(callback, every=callback_every, timestep=self.timestep)
         target, begin = self.timestep + total_timesteps, (self.timestep, time.perf_counter())
         bar = ProgressBar(total_timesteps, self.name) if progress_bar else None
         going, settled, longest = True, False, _FIRST_PIECE[self.backend]
@@ -164,19 +165,18 @@ class TabularLearner:
             with held_interrupts():
                 self.experience.open()
             while going and self.timestep < target:
-                piece = min(longest, target - self.timestep)
-                if len(callbacks):
-                    piece = min(piece, callback_every - self.timestep % callback_every)
+                piece = min(longest, int(min(target, callbacks.due)) - self.timestep)
                 clock, settled = time.perf_counter(), False
                 with held_interrupts():
                     self._learn_guarded(piece)
                 longest = _next_piece(longest, time.perf_counter() - clock)
                 if bar is not None:
                     bar.update(self.timestep - begin[0], **self._bar_fields())
-                if len(callbacks) and (self.timestep % callback_every == 0 or self.timestep == target):
+                at_end = self.timestep == target
+                if callbacks and (at_end or self.timestep == callbacks.due):
                     self._settle()
                     settled = True
-                    going = callbacks(Progress(self, self.timestep, self.episodes, self._metrics(begin)))
+                    going = callbacks(Progress(self, self.timestep, self.episodes, self._metrics(begin)), at_end)
         finally:
             if bar is not None:
                 bar.close()

@@ -2,9 +2,10 @@
 
 Each is made once and given to any learner, alone or in a list; `every` counts timesteps:
 
-    learner.learn(100_000, [Evaluate(twin, every=5_000), Checkpoints("saved", every=20_000)], callback_every=1_000)
+    learner.learn(100_000, [Evaluate(twin, every=5_000), Checkpoints("saved", every=20_000)])
 
-A learner calls its callbacks at multiples of `callback_every`; one that falls due in between is served at the next.
+A learner calls each at the multiples of its own `every`. Inside a function of yours, one is served when that is called
+next: at multiples of `callback_every`.
 Names are loaded when they are first used.
 """
 

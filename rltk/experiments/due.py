@@ -2,7 +2,8 @@
 
     due(t)   iff   floor(t / every) > floor(t' / every)       t': the timestep before
 
-A batched learner may step over a multiple; it is served at the first timestep that is told after it, once.
+A learner calls it at the multiples of its `every`; a batched one may step over them. It is served at the first
+timestep that is told after one, once.
 """
 
 from typing import Any, Self

@@ -1,12 +1,19 @@
-"""The callback protocol: a learner tells `Progress` to callables, and any of them that returns False stops it."""
+"""The callback protocol: a learner tells `Progress` to callables, and any of them that returns False stops it.
 
+How often a callback is called, it says itself by an attribute `every`, or whoever calls `learn` says it for all.
+"""
+
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import compress
+from operator import not_
 from typing import Any
 
 import numpy as np
 
 from rltk.errors import ArgumentError
+from rltk.runs.checks import whole
 
 
 @dataclass(frozen=True)
@@ -33,16 +40,35 @@ def call_all(callbacks: Iterable[Callback], progress: Progress) -> bool:
 
 
 class CallbackList:
-    """Many callbacks as one; None and lists among them are taken too, so a learner passes on what it was given.
+    """Many callbacks as one, each on its own beat; None and lists among them are taken too, as a learner was given.
 
-    Raises ArgumentError at anything that can't be called.
+    A callback with an attribute `every` is called whenever a multiple of so many timesteps is reached or passed, any
+    other one at those of `every`. timestep: where learning stands now.
+
+    Raises ArgumentError at anything that can't be called, and at a beat that is no whole number from 1 on.
     """
 
-    def __init__(self, *callbacks: Callback | Iterable[Callback] | None) -> None:
+    def __init__(self, *callbacks: Callback | Iterable[Callback] | None, every: int = 1, timestep: int = 0) -> None:
         self.callbacks: tuple[Callback, ...] = tuple(_flat(callbacks))
+        self._beats = [whole("every", getattr(callback, "every", every), 1) for callback in self.callbacks]
+        self._told = timestep
 
-    def __call__(self, progress: Progress) -> bool:
-        return call_all(self.callbacks, progress)
+    @property
+    def due(self) -> float:
+        """The next timestep at which one of them is to be called; infinity where there is none."""
+        return min(((self._told // every + 1) * every for every in self._beats), default=math.inf)
+
+    def __call__(self, progress: Progress, at_end: bool = False) -> bool:
+        """Call those that have fallen due since the last time; False if any of them returned False.
+
+        All others follow `at_end`, and where one that was due stops the learner, so that none misses the last step.
+        """
+        before, self._told = self._told, progress.timestep
+        is_due = [self._told // every > before // every for every in self._beats]
+        going = call_all(compress(self.callbacks, is_due), progress)
+        if at_end or not going:
+            going &= call_all(compress(self.callbacks, map(not_, is_due)), progress)
+        return going
 
     def __len__(self) -> int:
         return len(self.callbacks)

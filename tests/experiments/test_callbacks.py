@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 import rltk
+from rltk.agents.deep import DQN
 from rltk.agents.tabular import QLearning
 from rltk.errors import ArgumentError, CheckpointError, ModelError
 from rltk.experiments import Checkpoints, Due, Evaluate, Film, StopAtSuboptimality
@@ -53,7 +54,7 @@ def test_a_resumed_callback_keeps_the_beat():
 def test_evaluations_while_learning_are_exact_and_the_same_as_afterwards():
     """The history ends with what `rltk.evaluate` says of the agent, and learning is not touched by being watched."""
     watch = Evaluate(gym.make(CLIFF), every=2_000)
-    watched = learner().learn(10_000, [watch], callback_every=1_000)
+    watched = learner().learn(10_000, [watch])
     alone = learner().learn(10_000)
 
     assert [one["timestep"] for one in watch.history] == [2_000, 4_000, 6_000, 8_000, 10_000]
@@ -64,10 +65,25 @@ def test_evaluations_while_learning_are_exact_and_the_same_as_afterwards():
     assert (watched.q == alone.q).all()
 
 
+def small_dqn():
+    return DQN(gym.make(CLIFF), learning_starts=50, train_freq=10, encoder_kwargs={"hidden": (8,)}, seed=0)
+
+
+@pytest.mark.parametrize("make", [learner, small_dqn])
+def test_a_callback_is_served_on_its_own_beat(make):
+    """Whatever `callback_every` says, which is for those that have no beat of their own; each is told the end."""
+    own, other, told_plain = Count(250), Count(600), []
+    make().learn(1_500, [own, other, lambda progress: told_plain.append(progress.timestep)], callback_every=400)
+
+    assert own.fired == [250, 500, 750, 1_000, 1_250, 1_500]
+    assert other.fired == [600, 1_200]
+    assert told_plain == [400, 800, 1_200, 1_500]
+
+
 def test_the_log_gets_the_figures_beside_the_learners_metrics(tmp_path):
     """One line an evaluation, under the names that `rltk train` uses."""
     with Run.start(tmp_path, env=CLIFF, algorithm="q", seed=0, tensorboard=False) as run:
-        learner().learn(4_000, Evaluate(gym.make(CLIFF), every=2_000, log=run), callback_every=500)
+        learner().learn(4_000, Evaluate(gym.make(CLIFF), every=2_000, log=run))
         lines = run.metrics()
 
     assert [line["timestep"] for line in lines] == [2_000, 4_000]
@@ -127,7 +143,7 @@ def test_levels_and_the_gap_to_unseen_ones():
 def test_checkpoints_in_a_folder_go_on_bit_for_bit(tmp_path):
     """What is loaded from the newest learns on as the one that was never stopped; the agent knows where it lies."""
     saving = Checkpoints(tmp_path / "saved", every=3_000)
-    agent = learner().learn(6_500, saving, callback_every=500)
+    agent = learner().learn(6_500, saving)
 
     assert agent.last_checkpoint == saving.path == latest_checkpoint(tmp_path / "saved").path
     again = QLearning.load(tmp_path / "saved", gym.make(CLIFF))
@@ -139,13 +155,13 @@ def test_checkpoints_in_a_run_are_taken_up_by_it(tmp_path):
     """A resumed run's callbacks start at its timestep, so they keep the beat without more."""
     with Run.start(tmp_path, env=CLIFF, algorithm="q", seed=0, tensorboard=False) as run:
         watch = Evaluate(gym.make(CLIFF), 2_000, log=run)
-        learner().learn(5_000, [watch, Checkpoints(run, every=2_000)], callback_every=1_000)
+        learner().learn(5_000, [watch, Checkpoints(run, every=2_000)])
         folder = run.folder
     with Run.resume(folder) as run:
         assert run.timestep == 4_000
         agent = learner().restore(run.state["agent"])
         watch = Evaluate(gym.make(CLIFF), 2_000, log=run)
-        agent.learn(3_000, watch, callback_every=1_000)
+        agent.learn(3_000, watch)
         assert [one["timestep"] for one in watch.history] == [6_000]
         assert [line["timestep"] for line in run.metrics()] == [2_000, 4_000, 6_000]
 
@@ -169,7 +185,7 @@ def test_films_need_no_display(tmp_path, made):
 def test_learning_stops_at_a_suboptimality():
     """Long before the steps are over, and with an agent that is as good as asked for."""
     stop = StopAtSuboptimality(gym.make(CLIFF), 0.01, every=500)
-    agent = learner().learn(200_000, [None, stop], callback_every=500)
+    agent = learner().learn(200_000, [None, stop])
 
     assert agent.timestep < 200_000
     assert stop.suboptimality <= 0.01

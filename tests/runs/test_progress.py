@@ -47,6 +47,33 @@ def test_a_list_of_callbacks_takes_what_a_learner_was_given():
         CallbackList(3)
 
 
+def test_callbacks_keep_their_own_beat():
+    """Reached or passed, once; those without one keep the list's; the end is for all."""
+
+    class Beat:
+        def __init__(self, every):
+            self.every, self.told = every, []
+
+        def __call__(self, progress):
+            self.told.append(progress.timestep)
+
+    three, five, plain = Beat(3), Beat(5), []
+    callbacks = CallbackList([three, five], lambda progress: plain.append(progress.timestep), every=4, timestep=2)
+    for timestep in (3, 4, 9):
+        assert callbacks.due <= timestep
+        callbacks(Progress(None, timestep))
+    assert callbacks.due == 10
+    callbacks(Progress(None, 11), at_end=True)
+
+    assert (three.told, five.told, plain) == ([3, 9, 11], [9, 11], [4, 9, 11])
+    stopping = CallbackList(lambda progress: False, five, every=2)
+    assert not stopping(Progress(None, 2))
+    assert five.told == [9, 11, 2]  # none misses the last step
+    assert CallbackList(None).due == float("inf")
+    with pytest.raises(ArgumentError, match="every is 0"):
+        CallbackList(Beat(0))
+
+
 def test_progress_is_frozen():
     with pytest.raises(FrozenInstanceError):
         Progress(None, 1).timestep = 2  # type: ignore[misc]
