@@ -127,6 +127,9 @@ class DQN(Acting, DeepLearner):
             self.owed -= count
             self._training_pace.note(count, begun)
 
+    def _look_again(self) -> None:
+        self.updater.look_again()
+
     def _owe(self) -> None:
         """Updates are due: as many as the settings say, and none while learning has not started."""
         if self.timestep > self.settings.learning_starts and len(self._replay()) > 0:

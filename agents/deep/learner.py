@@ -85,6 +85,9 @@ class DeepLearner:
         """Collect for a moment, up to timestep `stop` at most, or make some of the updates that are `owed`."""
         raise NotImplementedError
 
+    def _look_again(self) -> None:
+        """Take notice of what was done to the networks since the last piece."""
+
     def plan_for(self, total_timesteps: int) -> None:
         """Learning is to take so many timesteps, if no plan was made before: schedules that depend on it begin."""
 
@@ -166,6 +169,7 @@ class DeepLearner:
     def _piece(self, stop: float) -> None:
         """Turns, up to timestep `stop`, for a moment."""
         self._check_going()
+        self._look_again()
         over = time.perf_counter() + MOMENT
         try:
             with self.random.owned(), self._threads():

@@ -180,7 +180,7 @@ class Fused:
         weights: (K, B) or None. The update that is not finite is not applied, nor is any after it; the losses and
         errors from there on mean nothing. A state at which no action is available is worth 0.
         """
-        self._take_over()
+        self.take_over()
         updates, size = positions.shape
         experience = self._experience(arrays)
         self._make_room(size, experience.observations.shape[1])
@@ -201,7 +201,7 @@ class Fused:
 
     def q(self, observations: np.ndarray) -> np.ndarray:
         """Action values (n, A) of plain observations (n, ...)."""
-        self._take_over()
+        self.take_over()
         none = np.zeros(0, np.int64), np.zeros(0, np.float32)
         experience = self._experience(_Asked(observations, none[0], none[0], none[0], none[1], none[1]))
         self._make_room(self._room[0] or 64, experience.observations.shape[1])
@@ -214,7 +214,10 @@ class Fused:
         return self.q(observations).argmax(1)
 
     def greedy_one(self, observation: Any) -> int:
-        """The first of the best actions of one plain observation: `greedy`, without the cost of a batch."""
+        """The first of the best actions of one plain observation: `greedy`, without the cost of a batch.
+
+        It stands in the inner loop and looks for no parameters that moved: whoever moves them calls `take_over`.
+        """
         line = observation.ravel() if isinstance(observation, np.ndarray) else np.array([observation])
         action = best_action(self._theta, self._shape, self._lines, self._offsets, self._scale, line)
         if action < 0:
@@ -223,24 +226,34 @@ class Fused:
 
     def sync_target(self, tau: float = 1.0) -> None:
         """theta- <- (1 - tau) theta- + tau theta."""
-        self._take_over()
+        self.take_over()
         if tau == 1:
             self._theta_target[:] = self._theta
         else:
             self._theta_target *= self._number(1 - tau)
             self._theta_target += self._number(tau) * self._theta
 
-    def _take_over(self) -> None:
+    def knows(self, network: nn.Module, target: nn.Module, optimizer: torch.optim.Optimizer) -> bool:
+        """Whether it was made for these, and for the very parameters that they have now."""
+        if (network, target, optimizer) != (self.network, self.target, self.optimizer):
+            return False
+        now = [*parameters_of(network), *parameters_of(target)]
+        return list(map(id, now)) == list(map(id, (*self._parameters, *self._targets)))
+
+    def take_over(self) -> None:
         """Parameters that moved elsewhere and moments that were loaded are taken into the shared memory again."""
-        if self._parameters[0].data_ptr() != self._home[0] or self._targets[0].data_ptr() != self._home[1]:
+        if self._places() != self._home:
             self._share_weights()
         if self.optimizer.state[self._parameters[0]].get("exp_avg") is not self._moment:
             self._share_moments()
 
+    def _places(self) -> list[int]:
+        return [parameter.data_ptr() for parameter in (*self._parameters, *self._targets)]
+
     def _share_weights(self) -> None:
         online, target = _share(self.network), _share(self.target)
         self._theta, self._theta_target = online.numpy(), target.numpy()
-        self._home = self._parameters[0].data_ptr(), self._targets[0].data_ptr()
+        self._home = self._places()
 
     def _share_moments(self) -> None:
         """Adam's state becomes views of `self._moments` (2, P) and `self._steps` (parameters,)."""

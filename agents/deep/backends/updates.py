@@ -36,6 +36,10 @@ class Updates(Protocol):
 
     name: str
 
+    def look_again(self) -> None:
+        """Take notice of what was done to the networks from outside. LearningError where they can't be learnt with."""
+        ...
+
     def train(self, count: int) -> list[float]:
         """Make `count` updates from the replay and return their losses. LearningError where one is not finite."""
         ...
@@ -57,6 +61,15 @@ class TorchUpdates:
     def __init__(self, learner: Any) -> None:
         self.learner = learner
         self.parameters = [p for p in learner.network.parameters() if p.requires_grad]
+
+    def look_again(self) -> None:
+        trained = {id(p) for group in self.learner.optimiser.param_groups for p in group["params"]}
+        for name, parameter in self.learner.network.named_parameters():
+            if parameter.requires_grad and id(parameter) not in trained:
+                raise LearningError(
+                    f"the network's {name} is another parameter than the one that the optimiser trains; copy numbers "
+                    "into the one that was there, or make the learner anew with an encoder of your own"
+                )
 
     def train(self, count: int) -> list[float]:
         learner, losses = self.learner, []
@@ -151,7 +164,19 @@ class FusedUpdates(TorchUpdates):
 
     def __init__(self, learner: Any) -> None:
         super().__init__(learner)
-        self.fused = _kernel_of(learner.network)(learner.network, learner.target, learner.optimiser)
+        self.fused = self._made_anew()
+
+    def _made_anew(self) -> Any:
+        learner = self.learner
+        return _kernel_of(learner.network)(learner.network, learner.target, learner.optimiser)
+
+    def look_again(self) -> None:
+        super().look_again()
+        learner = self.learner
+        if self.fused.knows(learner.network, learner.target, learner.optimiser):
+            self.fused.take_over()
+        else:
+            self.fused = self._made_anew()
 
     def train(self, count: int) -> list[float]:
         learner, replay, size = self.learner, self.learner.replay, self.learner.settings.batch_size
