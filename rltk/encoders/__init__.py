@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     from rltk.encoders.planes import Planes, has_layout, is_picture
     from rltk.encoders.readout import READOUTS
     from rltk.encoders.saving import load_encoder, save_encoder
+    from rltk.encoders.seq2seq import RecurrentDecoder
     from rltk.encoders.trunks import TRUNKS, Trunk
 
 _HOMES = {
     "Decoder": "attention",
+    "EncodeObservation": "observing",
+    "EncodeVectorObservation": "observing",
     "Encoder": "encoder",
     "Flat": "flat",
     "Likelihood": "likelihood",
@@ -54,6 +57,8 @@ __all__ = [
     "STEMS",
     "TRUNKS",
     "Decoder",
+    "EncodeObservation",
+    "EncodeVectorObservation",
     "Encoder",
     "Flat",
     "Likelihood",

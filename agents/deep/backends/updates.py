@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from rltk.agents.deep.networks.heads import Head
 from rltk.agents.deep.networks.network import QNetwork
 from rltk.encoders import Encoder
-from rltk.errors import ArgumentError
+from rltk.errors import ArgumentError, LearningError
 from rltk.replay import PrioritisedReplay
 
 BACKENDS = ("auto", "torch", "compiled")

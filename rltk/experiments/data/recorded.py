@@ -34,7 +34,8 @@ def recorded(
     rows: list[tuple[int, int, float, bool]] = []
     bar = ProgressBar(steps, "recording", "steps") if progress_bar else None
     episode, memory, over = -1, None, True
-    observation, info = None, {}
+    observation: Any = None
+    info: Any = {}
     for step in range(steps):
         if over:
             episode, memory = episode + 1, None
