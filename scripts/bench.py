@@ -1,4 +1,4 @@
-"""Measure rltk beside its peers, in one run: `rltk bench mdp`, `env`, `minigrid`, `tabular`, `planning` or `dqn`.
+"""Measure rltk beside its peers, in one run: `rltk bench mdp`, `env`, `minigrid`, `tabular`, `planning`, `dqn` ...
 
 Absolute times mean little on a shared machine; the ratio to the peer measured in the same run is what to quote. Times
 are the median of several rounds in which ours and the peer's take turns. Cold is the first call in a new process with
@@ -24,15 +24,18 @@ class Bench:
     Example: rltk bench planning --cases "grid 100^2" --peers storm scipy
     """
 
-    part: Annotated[Literal["mdp", "env", "minigrid", "tabular", "planning", "dqn"], tyro.conf.Positional] = "mdp"
+    part: Annotated[
+        Literal["mdp", "env", "minigrid", "tabular", "planning", "dqn", "encoders"], tyro.conf.Positional
+    ] = "mdp"
     """mdp: maps compiled to MDPs. env: steps a second. minigrid: its levels beside minigrid itself. tabular: learning
-    steps a second. planning: MDPs solved. dqn: updates and whole runs beside Stable-Baselines3 and CleanRL."""
+    steps a second. planning: MDPs solved. dqn: updates and whole runs beside Stable-Baselines3 and CleanRL.
+    encoders: losses and feature tables beside bare torch modules."""
     size: int = 1000
     """Side of the square map of `mdp`."""
     rounds: int = 5
     """How often each measurement is repeated."""
     device: Literal["cpu", "cuda"] = "cpu"
-    """Where `dqn` learns; the machine's name stands beside the numbers."""
+    """Where `dqn` and `encoders` compute; the machine's name stands beside the numbers."""
     planning: Annotated[PlanningOptions, tyro.conf.arg(name="")] = field(default_factory=PlanningOptions)
 
 
@@ -66,6 +69,10 @@ def run(config: Bench) -> None:
         from rltk.scripts.benchmarks.dqn import bench_dqn
 
         print_rows(bench_dqn(config.rounds, config.device))
+    elif config.part == "encoders":
+        from rltk.scripts.benchmarks.encoders import bench_encoders
+
+        print_rows(bench_encoders(config.rounds, config.device))
     else:
         from rltk.scripts.benchmarks.tabular import bench_tabular
 

@@ -6,9 +6,7 @@ turns; on a GPU, whose work CPU time does not show, seconds on the clock.
 """
 
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -17,6 +15,7 @@ import numpy as np
 
 from rltk.scripts.benchmarks.dqn_peers import CARTPOLE, Shown, cleanrl_update, sb3_dqn, sb3_filled
 from rltk.scripts.benchmarks.table import Row, in_turns, measured
+from rltk.scripts.benchmarks.timing import clock_of, device_rows, microseconds, one_thread, seconds
 
 _UPDATES, _PEER_UPDATES, _FILLED, _BATCH = 512, 100, 10_000, 64
 _STEPS = 50_000
@@ -47,8 +46,8 @@ print(json.dumps({"s": time.perf_counter() - begin}))
 
 def bench_dqn(rounds: int, device: str = "cpu") -> list[Row]:
     """Updates, CartPole, DoorKey and the cold compile. DoorKey needs minigrid; device: "cpu" or "cuda"."""
-    with _one_thread():
-        rows = _device_rows(device)
+    with one_thread():
+        rows = device_rows(device)
         if device == "cpu":
             for case in _CASES:
                 rows += bench_kernel(*case, rounds)
@@ -67,14 +66,14 @@ def bench_kernel(
     """The compiled update alone beside SB3's `train` and CleanRL's update: two rows."""
     env = Shown(space, n_actions, zeros)
     sb3 = sb3_filled(env, hidden, _FILLED)
-    ours = partial(_microseconds, _kernel(sb3, hidden), _UPDATES)
+    ours = partial(microseconds, _kernel(sb3, hidden), _UPDATES)
     peers = {
         "SB3": lambda updates: sb3.train(updates, batch_size=_BATCH),
         "CleanRL": cleanrl_update(env, hidden, sb3.replay_buffer),
     }
     rows = []
     for name, peer in peers.items():
-        pair = in_turns(rounds, ours, partial(_microseconds, peer, _PEER_UPDATES))
+        pair = in_turns(rounds, ours, partial(microseconds, peer, _PEER_UPDATES))
         rows.append(_time_row(f"kernel, update, {what}; peer: {name}", *pair))
     return rows
 
@@ -132,11 +131,11 @@ def _filled_agent(env: gym.Env[Any, Any], device: str, hidden: tuple[int, ...] |
 def _agent_row(what: str, agent: Any, env: Any, hidden: tuple[int, ...], rounds: int, peer: Any = None) -> Row:
     """`agent.train` beside SB3's. The peer, if none is given, is an MLP of `hidden`."""
     peer = peer or sb3_filled(env, hidden, _FILLED)
-    clock = _clock(agent)
+    clock = clock_of(agent.device)
     agent.train(8)  # compiles what it needs
     peer.train(8, batch_size=_BATCH)
-    ours = partial(_microseconds, agent.train, _UPDATES, clock)
-    theirs = partial(_microseconds, lambda updates: peer.train(updates, batch_size=_BATCH), _PEER_UPDATES, clock)
+    ours = partial(microseconds, agent.train, _UPDATES, clock)
+    theirs = partial(microseconds, lambda updates: peer.train(updates, batch_size=_BATCH), _PEER_UPDATES, clock)
     return _time_row(f"{what}; peer: SB3", *in_turns(rounds, ours, theirs))
 
 
@@ -175,11 +174,11 @@ def _cartpole_row(hidden: tuple[int, ...], device: str) -> Row:
     def ours() -> float:
         encoder = {"encoder": "mlp", "encoder_kwargs": {"hidden": hidden}}
         agent = DQN(gym.make("CartPole-v1"), seed=0, device=device, **encoder, **CARTPOLE)
-        return _seconds(lambda: agent.learn(_STEPS), _clock(agent))
+        return seconds(lambda: agent.learn(_STEPS), clock_of(agent.device))
 
     def theirs() -> float:
         peer = sb3_dqn(gym.make("CartPole-v1"), hidden, **CARTPOLE)
-        return _seconds(lambda: peer.learn(_STEPS))
+        return seconds(lambda: peer.learn(_STEPS))
 
     pair = in_turns(_RUNS, ours, theirs)
     what = f"CartPole, {_STEPS:,} steps, {hidden[0]}x{hidden[1]}; peer: SB3"
@@ -206,11 +205,11 @@ def _doorkey_row(device: str) -> Row:
         )
         encoder = {"encoder": "mlp", "encoder_kwargs": {"hidden": (64, 64)}}
         agent = DQN(views, seed=0, device=device, **encoder, **settings)
-        return _SAMPLES / _seconds(lambda: agent.learn(_SAMPLES), _clock(agent))
+        return _SAMPLES / seconds(lambda: agent.learn(_SAMPLES), clock_of(agent.device))
 
     def theirs() -> float:
         peer = sb3_dqn(DummyVecEnv([single] * _ENVS), (64, 64), **settings)
-        return _SAMPLES / _seconds(lambda: peer.learn(_SAMPLES))
+        return _SAMPLES / seconds(lambda: peer.learn(_SAMPLES))
 
     ours()
     mine, peers = in_turns(_RUNS, ours, theirs)
@@ -223,49 +222,6 @@ def cold_row() -> Row:
     with tempfile.TemporaryDirectory() as empty:
         cold, warm = (measured(_COLD, environment={"RLTK_CACHE_DIR": empty}) for _ in range(2))
     return Row("first call, cold; peer: kernels on disk", f"{cold['s']:.1f} s", f"{warm['s']:.1f} s")
-
-
-def _device_rows(device: str) -> list[Row]:
-    if device == "cpu":
-        return []
-    import torch
-
-    return [Row("device", torch.cuda.get_device_name(device))]
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-def _clock(agent: Any) -> Callable[[], float]:
-    """CPU time; where the agent is on a GPU, the clock's, once the GPU has done what it was given."""
-    if str(agent.device) == "cpu":
-        return time.process_time
-    import torch
-
-    def now() -> float:
-        torch.cuda.synchronize()
-        return time.perf_counter()
-
-    return now
-
-
-def _seconds(call: Callable[[], Any], clock: Callable[[], float] = time.process_time) -> float:
-    begin = clock()
-    call()
-    return clock() - begin
-
-
-def _microseconds(update: Callable[[int], Any], count: int, clock: Callable[[], float] = time.process_time) -> float:
-    return 1e6 * _seconds(lambda: update(count), clock) / count
 
 
 def _time_row(what: str, ours: float, peer: float) -> Row:
