@@ -33,6 +33,7 @@ _HOMES = {
     "evaluation": "rltk.evaluation",
     "experiments": "rltk.experiments",
     "mdp": "rltk.mdp",
+    "objectives": "rltk.objectives",
     "replay": "rltk.replay",
     "runs": "rltk.runs",
     "viewing": "rltk.viewing",

@@ -65,6 +65,8 @@ def pixel_scale(space: spaces.Box, pictures: bool | None) -> float:
 class Planes(nn.Module):
     """Reads observations (B, *space.shape) as (B, `channels`, `height`, `width`) of the module's float type.
 
+    `frames` is how many lie behind each other; `brightest` the number that a full pixel of a picture has.
+
     space: a Box with a 2-D layout. pictures: True says that the numbers are pixels, False that they are not, None
     decides as above. channels: "first", "last", or None for the axis that looks like it. Raises SpaceError and
     ArgumentError.
@@ -87,19 +89,21 @@ class Planes(nn.Module):
         if channels not in (None, "first", "last"):
             raise ArgumentError(f"channels is {channels!r}, but 'first', 'last' or None was expected")
         self.shape = space.shape
-        self._stack = space.shape[0] if len(space.shape) == 4 else 1
+        self.frames = space.shape[0] if len(space.shape) == 4 else 1
         self._frame = space.shape[-3:] if len(space.shape) > 2 else (*space.shape, 1)
         self._last = _channels_last(self._frame) if channels is None else channels == "last"
-        self.is_picture = pixel_scale(space, pictures) != 1.0 or pictures is True
+        scale = pixel_scale(space, pictures)
+        self.is_picture = scale != 1.0 or pictures is True
+        self.brightest = round(1 / scale)
         bounds = self._bounds(space)
-        source, symbol, numeric, scale = self._readings(space, bounds, pictures)
+        source, symbol, numeric, scales = self._readings(space, bounds, scale)
         self.symbolic = sorted(set(source))
         self.symbol_counts = tuple(int(bounds[c][1]) - int(bounds[c][0]) + 1 for c in self.symbolic)
         # Not part of the weights: they follow from the space.
         self.register_buffer("source", torch.tensor(source, dtype=torch.int64), persistent=False)
         self.register_buffer("symbol", self._symbols(symbol, space), persistent=False)
         self.register_buffer("numeric", torch.tensor(numeric, dtype=torch.int64), persistent=False)
-        self.register_buffer("scale", torch.tensor(scale).reshape(-1, 1, 1), persistent=False)
+        self.register_buffer("scale", torch.tensor(scales).reshape(-1, 1, 1), persistent=False)
         lowest = torch.tensor([int(bounds[c][0]) for c in self.symbolic], dtype=torch.int64)
         self.register_buffer("lowest", lowest.reshape(-1, 1, 1), persistent=False)
         most = torch.tensor(self.symbol_counts, dtype=torch.int64).reshape(-1, 1, 1) - 1
@@ -134,21 +138,27 @@ class Planes(nn.Module):
     def spread(self, cells: np.ndarray) -> np.ndarray:
         """(height, width) -> an array of the observations' own shape that holds each cell's number in all channels."""
         frame = cells[..., None] if self._last else cells
-        spread = np.broadcast_to(frame, (self._stack, *self._frame))
+        spread = np.broadcast_to(frame, (self.frames, *self._frame))
         return np.ascontiguousarray(spread).reshape(self.shape)
 
     def arranged(self, observations: Tensor) -> Tensor:
         """(B, *space.shape) -> (B, stack * channels, height, width)."""
-        frames = observations.reshape(len(observations), self._stack, *self._frame)
+        frames = observations.reshape(len(observations), self.frames, *self._frame)
         if self._last:
             frames = frames.permute(0, 1, 4, 2, 3)
         return frames.flatten(1, 2)
 
+    def restored(self, board: Tensor) -> Tensor:
+        """The inverse of `arranged`: (B, stack * channels, height, width) -> (B, *space.shape)."""
+        frames = board.unflatten(1, (self.frames, -1))
+        if self._last:
+            frames = frames.permute(0, 1, 3, 4, 2)
+        return frames.reshape(len(board), *self.shape)
+
     def _readings(
-        self, space: spaces.Box, bounds: list[tuple[Any, Any]], pictures: bool | None
+        self, space: spaces.Box, bounds: list[tuple[Any, Any]], scale: float
     ) -> tuple[list[int], list[int], list[int], list[float]]:
         """Channel and symbol of each one-hot plane, and channel and scale of each channel that is a number."""
-        scale = pixel_scale(space, pictures)
         pixels = self.is_picture
         source, symbol, numeric, scales = [], [], [], []
         for channel, (low, high) in enumerate(bounds):
