@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rltk.encoders.attention import Decoder, sinusoidal
+    from rltk.encoders.attention import Decoder
     from rltk.encoders.choosing import config_of, encoder_from, encoder_of
     from rltk.encoders.encoder import STEMS, Encoder
     from rltk.encoders.flat import Flat

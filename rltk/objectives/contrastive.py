@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from rltk.encoders import Encoder
-from rltk.encoders.trunks.trunk import sizes
+from rltk.encoders.options import sizes
 from rltk.objectives.objective import Batch, Loss, Objective, Observations, perceptron, positive
 from rltk.objectives.views import Views
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from rltk.encoders import Encoder
-from rltk.encoders.trunks.trunk import sizes
+from rltk.encoders.options import sizes
 from rltk.errors import ArgumentError
 from rltk.objectives.decoder import Decoder
 from rltk.objectives.objective import Batch, Loss, Objective, another, each, perceptron, tensors_of

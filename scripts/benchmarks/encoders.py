@@ -145,7 +145,8 @@ def _update_row(case: Case, rounds: int, device: str, *, half: bool) -> Row:
             _backward(loss, bare, decoder)
 
     clock = clock_of(device)
-    ours(1), peers(1)
+    ours(1)
+    peers(1)
     pair = in_turns(rounds, partial(microseconds, ours, _UPDATES, clock), partial(microseconds, peers, _UPDATES, clock))
     kind = ", bfloat16" if half else ""
     return _row(f"update, {case.what}{kind}; peer: torch", *pair)
@@ -168,7 +169,8 @@ def _table_row(case: Case, rounds: int, device: str) -> Row:
                 bare(read[begin : begin + _TABLE_BATCH])
 
     clock, thousands = clock_of(device), _STATES // 1000
-    ours(1), peers(1)
+    ours(1)
+    peers(1)
     pair = in_turns(
         rounds, partial(microseconds, ours, thousands, clock), partial(microseconds, peers, thousands, clock)
     )
