@@ -178,3 +178,26 @@ def test_every_task_is_a_world_whose_optimum_is_known(name):
     assert (table.observation_space.n < grades.MDP.from_env(table).n_states) == task.memory
     observation, _ = env.reset(seed=0)
     assert env.observation_space.contains(observation)
+
+
+@pytest.mark.parametrize("name", sorted(name for name, task in grades.TASKS.items() if task.difference))
+def test_what_differs_from_the_start_still_tells_all_states(name):
+    """The start itself shows zeros, a step away little else, and no two states look alike."""
+    env = grades.world_of(grades.TASKS[name])
+    mdp = grades.MDP.from_env(env)
+    assert len(set(grades.observation_classes(env, mdp).tolist())) == mdp.n_states
+    assert not env.reset(seed=1)[0].any()
+    actions = np.random.default_rng(0).integers(env.action_space.n, size=50)
+    seen = np.array([env.step(int(action))[0] for action in actions])
+    assert seen.any()
+    assert (seen != 0).mean() < 0.05
+
+
+def test_a_difference_takes_every_so_manieth_number():
+    """Of 5 x 4 cells in steps of 2: the rows 1 and 3, the columns 1 and 3, less the start, by its largest number."""
+    board = np.arange(20, dtype=np.uint8).reshape(5, 4, 1)
+    env = gym.wrappers.TransformObservation(
+        gym.make("CartPole-v1"), lambda _: board, gym.spaces.Box(0, 255, board.shape, np.uint8)
+    )
+    shown = grades.Difference(env, 2)
+    np.testing.assert_allclose(shown.observation(board + 15), [1, 1, 1, 1])  # the start's 5, 7, 13 and 15
