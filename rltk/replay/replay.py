@@ -74,7 +74,7 @@ class Replay:
         self._current = np.full(num_envs, -1, np.int64)  # the number of what each environment shows; -1: begin first
         self._envs = np.arange(num_envs)
         self._walks = Walks(self._seen, self._done)
-        self._quick = num_envs == 1 and n_step == 1 and storage.on_host(self.device)
+        self._quick = num_envs == 1 and storage.on_host(self.device)
 
     @classmethod
     def bytes_needed(
@@ -176,7 +176,7 @@ class Replay:
     ) -> None:
         """`add` for a single environment, without the batch axis: an action, a number, an observation.
 
-        With n_step=1 on the CPU this takes a few microseconds: it stands in the inner loop of a learner.
+        On the CPU this takes a few microseconds: it stands in the inner loop of a learner.
         """
         if not self._quick:
             self._add_batch_of_one(action, reward, next_observation, terminated, truncated, mask, extras)
@@ -188,8 +188,13 @@ class Replay:
             extras = {name: rows[0] for name, rows in self._checked_extras(_batched(extras), 1).items()}
         last = self._seen.show_one(next_observation, mask)
         self._done.lose_one(last % self.slots)
-        self._done.enter_one(origin, last, action, reward, 0.0 if terminated else self.gamma, extras)
-        self._current[0] = -1 if terminated or truncated else last
+        ended = terminated or truncated
+        if self._windows is None:
+            self._done.enter_one(origin, last, action, reward, 0.0 if terminated else self.gamma, extras)
+        else:
+            for start, *step in self._windows.step_one(origin, action, reward, terminated, ended, extras):
+                self._done.enter_one(start, last, *step)
+        self._current[0] = -1 if ended else last
 
     def _add_batch_of_one(
         self, action: Any, reward: Any, observation: Any, terminated: Any, truncated: Any, mask: Any, extras: Any

@@ -9,6 +9,7 @@ Python's `gamma**k`; they are rounded once, to float32, when they enter the repl
 Source: Sutton and Barto (2018), section 7.1, equation 7.1; Watkins (1989).
 """
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,6 +53,8 @@ class Windows:
         self._extras = {name: np.zeros((*shape, *form.shape), form.dtype) for name, form in extras.items()}
         self._newest = np.zeros(num_envs, np.int64)  # the column of the newest window
         self._open = np.zeros(num_envs, np.int64)
+        newest = np.arange(n_step)[:, None]
+        self._orders = (newest - self._ages) % n_step  # (n, n): the columns, oldest first, where the newest is given
 
     @staticmethod
     def forms(n_step: int, extras: dict[str, Form]) -> dict[str, Form]:
@@ -75,16 +78,38 @@ class Windows:
         for name, kept in self._extras.items():
             kept[envs, column] = steps.extras[name]
         self._open[envs] += 1
-        columns = (column[:, None] - self._ages) % self.n_step  # (M, n)
+        columns = self._orders[column]  # (M, n)
         # Columns that are not open take in numbers that nobody reads.
         self._rewards[envs[:, None], columns] += self._powers[self._ages] * steps.rewards[:, None]
         leaving = self._complete(envs, columns, steps.lasts, terminated, ended)
         self._open[envs] = np.where(ended, 0, np.minimum(self._open[envs], self.n_step - 1))
         return leaving
 
+    def step_one(
+        self, origin: int, action: Any, reward: Any, terminated: Any, ended: Any, extras: Any
+    ) -> Iterator[tuple[int, int, float, float, dict[str, Any]]]:
+        """`step` of the only environment: (origin, action, reward, discount, extras) of each that is complete."""
+        column, count = (self._newest.item(0) + 1) % self.n_step, self._open.item(0) + 1
+        self._newest[0] = column
+        self._open[0] = 0 if ended else min(count, self.n_step - 1)
+        self._origins[0, column] = origin
+        self._actions[0, column] = action
+        rewards, order = self._rewards[0], self._orders[column]
+        rewards[column] = 0.0
+        for name, kept in self._extras.items():
+            kept[0, column] = extras[name]
+        rewards[order] += self._powers[self._ages] * reward
+        for age in range(count - 1, -1 if ended else self.n_step - 2, -1):
+            at = 0, (column - age) % self.n_step
+            discount = 0.0 if terminated else self._powers.item(age + 1)
+            yield (
+                *(self._origins.item(at), self._actions.item(at), self._rewards.item(at), discount),
+                {name: kept[at] for name, kept in self._extras.items()},
+            )
+
     def cut(self, envs: np.ndarray, lasts: np.ndarray) -> Steps:
         """Close the windows of `envs` (M,) where they stand, at observations `lasts`, as if truncated there."""
-        columns = (self._newest[envs][:, None] - self._ages) % self.n_step
+        columns = self._orders[self._newest[envs]]
         always = np.ones(len(envs), bool)
         leaving = self._complete(envs, columns, lasts, ~always, always)
         self._open[envs] = 0
