@@ -61,18 +61,21 @@ class Workspace(NamedTuple):
 
 def workspace(most: int) -> Workspace:
     """Arrays for transports with at most `most` outcomes on a side."""
-
-    def arrays(count: int, dtype: type) -> list[np.ndarray]:
-        return [np.zeros(most, dtype=dtype) for _ in range(count)]
-
-    flow = np.zeros((most, most))
+    indices, numbers, flags = np.zeros((4, most), dtype=np.int64), np.zeros((6, most)), np.zeros((2, most), dtype=bool)
     return Workspace(
-        *arrays(2, np.int64),
-        *arrays(2, np.float64),
-        flow,
-        *arrays(4, np.float64),
-        *arrays(2, bool),
-        *arrays(2, np.int64),
+        sources=indices[0],
+        sinks=indices[1],
+        supply=numbers[0],
+        demand=numbers[1],
+        flow=np.zeros((most, most)),
+        u=numbers[2],
+        v=numbers[3],
+        to_source=numbers[4],
+        to_sink=numbers[5],
+        source_settled=flags[0],
+        sink_settled=flags[1],
+        before_source=indices[2],
+        before_sink=indices[3],
     )
 
 
