@@ -77,8 +77,7 @@ def layers_of(network):
     return copy.deepcopy(torch.nn.Sequential(*network.encoder.trunk.layers, network.head.out))
 
 
-@pytest.mark.parametrize("double", [False, True])
-@pytest.mark.parametrize("loss", ["huber", "squared"])
+@pytest.mark.parametrize(("double", "loss"), [(False, "huber"), (True, "squared")])
 def test_a_thousand_updates_equal_the_written_out_ones(double, loss):
     """In float64, to 1e-9, with the target network copied every 50 updates."""
     agent = learner(double=double, loss=loss)

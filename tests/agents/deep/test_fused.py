@@ -8,9 +8,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
 
-from rltk.agents.deep.backends.fused import Fused, why_not
+from rltk.agents.deep.backends.fused import Fused
 from rltk.errors import ArgumentError
 
 OPTIONS = [
@@ -18,7 +17,7 @@ OPTIONS = [
     {"double": True},
     {"huber": False},
     {"max_grad_norm": 0.05},
-    {"max_grad_norm": 10.0, "double": True, "huber": False},
+    {"max_grad_norm": 0.05, "double": True, "huber": False},
 ]
 
 
@@ -50,7 +49,7 @@ def test_sixteen_updates_in_float32_are_torchs_to_rounding(options):
     assert reference.difference(parts[0], peer[0]) < 1e-6
 
 
-@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("options", [OPTIONS[0], OPTIONS[-1]])
 def test_a_thousand_updates_in_float64_are_torchs_to_1e_9(options):
     """The same formula in the same order: what is left is the rounding of sums."""
     parts, arrays = _parts((4, 24, 17), dtype=torch.float64), reference.replay(_numbers(), 3)
@@ -66,8 +65,8 @@ def test_a_thousand_updates_in_float64_are_torchs_to_1e_9(options):
 def test_weighted_losses_and_masked_actions():
     """Importance weights multiply the losses; an action that is not available at s' is in no maximum."""
     arrays, positions = reference.replay(_numbers(), 3), _positions(16, 64)
-    masks = np.random.default_rng(5).random((200, 3)) < 0.6
-    masks[:, 0] |= ~masks.any(1)
+    masks = (np.random.default_rng(5).random((200, 3)) < 0.6).astype(np.uint8)  # what a replay stores
+    masks[~masks.any(1), 0] = 1
     arrays = arrays._replace(masks=masks)
     weights = np.random.default_rng(6).random((16, 64)).astype(np.float32)
     for double in (False, True):
