@@ -65,14 +65,17 @@ def test_value_iteration_policy_iteration_and_a_linear_program_agree(drawn, gamm
 def test_total_bounds_contain_the_exact_optimum(style):
     """At gamma 1, for MDPs that end, rest, go round for ever and can't reach an end: no bound is on the wrong side of
     the best of all stationary policies, and a policy that is said to be good is (Bertsekas and Tsitsiklis 1991)."""
+    surely_finite = style in ("losses", "prizes")  # nothing can be collected for ever: the bounds must close
     for seed in range(120):
+        # Elsewhere most planners go on to their limit, and what they say must be sound at an earlier one too.
+        limit = {} if surely_finite or seed % 6 == 0 else {"max_sweeps": 200}
         outcomes, _ = random_mdp(seed, style)
         mdp, (best, _) = as_mdp(outcomes), optimum_of(outcomes, 1)
         for name, planner in TOTAL.items():
-            solution = planner(1.0, tolerance=[1e-2, 1e-6, 1e-9][seed % 3]).solve(mdp)
+            solution = planner(1.0, tolerance=[1e-2, 1e-6, 1e-9][seed % 3], **limit).solve(mdp)
 
             assert faults(solution, outcomes, best) == [], (seed, name)
-            if style in ("losses", "prizes"):  # nothing can be collected for ever: the bounds must close
+            if surely_finite:
                 assert solution.converged, (seed, name, solution.note)
             if inf in best:  # no certificate for an infinite optimum is looked for here
                 assert not solution.converged, (seed, name)
@@ -115,12 +118,13 @@ def float_mdp(seed):
 def test_discounted_bounds_allow_for_rounding(gamma):
     """Where a tolerance can't be reached in floats the bounds still hold for the very rows that the MDP stores, which
     sum to 1 only within 1e-9; what rounding can do is allowed for (Higham 2002, section 3.1)."""
+    most = 3000 if gamma < 0.999 else 300  # nearer 1 only those come so far that need few sweeps
     for seed in range(60):
         mdp = float_mdp(seed)
         outcomes = stored(mdp)
         best, _ = optimum_of(outcomes, Fraction(gamma))
         for planner in PLANNERS.values():
-            solution = planner(gamma, tolerance=1e-13, max_sweeps=3000).solve(mdp)
+            solution = planner(gamma, tolerance=1e-13, max_sweeps=most).solve(mdp)
 
             if np.isfinite(solution.upper).all():  # mass above 1 may outgrow a discount near 1
                 assert faults(solution, outcomes, best) == [], (seed, planner)
