@@ -50,6 +50,7 @@ _HOMES = {
     "load_encoder": "saving",
     "parts_of": "parts",
     "save_encoder": "saving",
+    "sb3_kwargs": "sb3",
 }
 
 __all__ = [
@@ -80,6 +81,7 @@ __all__ = [
     "load_encoder",
     "parts_of",
     "save_encoder",
+    "sb3_kwargs",
 ]
 
 

@@ -126,6 +126,8 @@ class Ids(Part):
         rows = x.flatten(1) if x.ndim > 1 else x[:, None]
         if self.bits:
             return rows[:, None].long()
+        if self.values[0] == 1:  # there is nothing else that it could be, and its one-hot is 1
+            return torch.zeros_like(rows, dtype=torch.int64)[..., None]
         if x.is_floating_point() and rows.shape[1] == self.counts.sum() > len(self.counts):
             hot = rows.split(self.counts.tolist(), dim=1)
             return torch.stack([part.argmax(1) for part in hot], dim=1)[..., None]

@@ -178,7 +178,7 @@ def test_tied_weights_are_saved(tmp_path):
 def test_a_file_cut_short(saved, kept):
     """The sha256 finds it; and where that is not asked for, the reader does."""
     saved.write_bytes(saved.read_bytes()[:kept])
-    with pytest.raises(CheckpointError, match="damaged.*sha256"):
+    with pytest.raises(CheckpointError, match=r"damaged.*sha256"):
         load_encoder(saved)
     with pytest.raises(CheckpointError, match="damaged"):
         load_encoder(saved, verify=False)
@@ -195,7 +195,7 @@ def test_a_flipped_bit(saved):
 
 def test_no_file_no_proof_no_file(saved, tmp_path):
     """Each says what is missing; without the proof one goes on only on purpose."""
-    with pytest.raises(CheckpointError, match="nothing.safetensors is missing"):
+    with pytest.raises(CheckpointError, match=r"nothing.safetensors is missing"):
         load_encoder(tmp_path / "nothing.safetensors")
     with pytest.raises(CheckpointError, match="can't be read"):
         load_encoder(tmp_path)
@@ -252,7 +252,7 @@ def test_weights_that_do_not_fit_are_named(saved):
     with pytest.raises(CheckpointError, match=r"'readout.layers.0.*\(8"):
         load_encoder(saved, encoder=wider)
     assert all(torch.equal(tensor, before[name]) for name, tensor in wider.state_dict().items())
-    with pytest.raises(CheckpointError, match="is in the file and not in the encoder|is missing in the file"):
+    with pytest.raises(CheckpointError, match=r"is in the file and not in the encoder|is missing in the file"):
         load_encoder(saved, encoder=Encoder(BOARD, "mlp", features_dim=8))
 
 
