@@ -24,6 +24,7 @@ _HOMES = {
     "evaluate": "rltk.evaluation",
     "explain": "rltk.evaluation",
     "pretrain": "rltk.experiments",
+    "report_card": "rltk.experiments",
     "watch": "rltk.viewing",
     "agents": "rltk.agents",
     "drawing": "rltk.drawing",

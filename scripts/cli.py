@@ -10,6 +10,7 @@ COMMANDS = {
     "watch": "see an agent act in a window, with V, Q and policy overlays",
     "demo": "the main job on real inputs: solve, train, draw, one table",
     "pretrain": "pretrain an encoder, save it",
+    "report_card": "grade an encoder by the answer key",
     "textbook": "regenerate the figures of Sutton and Barto",
     "parity": "hold DQN's learning curves beside Stable-Baselines3's",
     "grades": "grade DQN and a tabular learner on rltk's own environments",
@@ -36,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _usage() -> str:
-    lines = [f"  {name:<10}{text}" for name, text in COMMANDS.items()]
+    lines = [f"  {name:<13}{text}" for name, text in COMMANDS.items()]
     return "\n".join(["usage: rltk COMMAND [options]", "", *lines, "", "rltk COMMAND --help explains the options."])
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rltk.experiments.evaluating import Evaluate
     from rltk.experiments.filming import Film, film_episode
     from rltk.experiments.pretraining import Pretrained, Pretraining, pretrain
+    from rltk.experiments.reporting import ReportCard, report_card
     from rltk.experiments.stopping import StopAtSuboptimality
 
 _HOMES = {
@@ -35,6 +36,7 @@ _HOMES = {
     "Film": "filming",
     "Pretrained": "pretraining",
     "Pretraining": "pretraining",
+    "ReportCard": "reporting",
     "StopAtSuboptimality": "stopping",
     "Transitions": "data",
     "every_transition": "data",
@@ -43,6 +45,7 @@ _HOMES = {
     "pictures_of": "data",
     "pretrain": "pretraining",
     "recorded": "data",
+    "report_card": "reporting",
     "save_transitions": "data",
 }
 
@@ -53,6 +56,7 @@ __all__ = [
     "Film",
     "Pretrained",
     "Pretraining",
+    "ReportCard",
     "StopAtSuboptimality",
     "Transitions",
     "every_transition",
@@ -61,6 +65,7 @@ __all__ = [
     "pictures_of",
     "pretrain",
     "recorded",
+    "report_card",
     "save_transitions",
 ]
 

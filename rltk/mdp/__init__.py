@@ -8,6 +8,7 @@ from rltk.mdp.jit import jit
 from rltk.mdp.lumping import bisimulation_classes
 from rltk.mdp.model import MDP, first_best
 from rltk.mdp.streams import restore_stream, stream_of
+from rltk.mdp.unions import union
 
 __all__ = [
     "MDP",
@@ -22,4 +23,5 @@ __all__ = [
     "restore_stream",
     "stream_of",
     "sync_time_limit",
+    "union",
 ]

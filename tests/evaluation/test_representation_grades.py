@@ -24,7 +24,7 @@ from rltk.evaluation.representation import (
     state_distribution,
 )
 from rltk.mdp import MDP, bisimulation_metric
-from rltk.mdp.union import union
+from rltk.mdp.unions import union
 
 
 def corridor(n=6):

@@ -5,7 +5,7 @@ import pytest
 
 from rltk.errors import ArgumentError
 from rltk.mdp import MDP
-from rltk.mdp.union import union
+from rltk.mdp.unions import union
 
 
 def world(n_states, seed, n_actions=2):
