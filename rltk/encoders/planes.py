@@ -15,7 +15,7 @@ The axes are height, width, channels or channels, height, width; with a stack of
 lie behind each other.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -60,6 +60,20 @@ def pixel_scale(space: spaces.Box, pictures: bool | None) -> float:
         return 1 / 255 if is_picture(space) else 1.0
     largest = float(space.high.max(initial=0))
     return 1 / 255 if pictures and has_layout(space) and 1 < largest < np.inf else 1.0
+
+
+class PlaneArrays(NamedTuple):
+    """How `Planes` reads a flattened observation of C channels, as arrays, for compiled code.
+
+    A channel from `low` to `high` is symbols: x has the plane `first` + x - `low`, none where it lies outside. One
+    with `high` below `low` is a number: its plane is `first`, where x times the channel's scale stands.
+    """
+
+    sources: np.ndarray  # (height, width, C) int64: where in the flattened observation a cell's channels lie
+    first: np.ndarray  # (C,) int64
+    low: np.ndarray  # (C,) int64
+    high: np.ndarray  # (C,) int64
+    scales: np.ndarray  # (C,) float64
 
 
 class Planes(nn.Module):

@@ -105,7 +105,8 @@ class FusedBoard(Fused):
         self._shape = Shape(planes.height, planes.width, planes.channels, filters, len(convolutions), widths)
         self._wide = max(widths[1:])
         self.n_actions = int(widths[-1])
-        self._reading = _reading(planes, self._number)
+        reading = planes.arrays()
+        self._reading = reading._replace(scales=reading.scales.astype(self._number))
 
     def _experience(self, arrays: Any) -> Any:
         return BoardExperience(*replayed(arrays), *self._reading)
@@ -113,7 +114,7 @@ class FusedBoard(Fused):
     def _working_space(self, size: int, features: int) -> Any:
         number, shape = self._parameters[0].dtype, self._shape
         widths, wide, samples = shape.widths, padded(self._wide), padded(size)
-        read, channels = int(widths[0]), self._reading[0].shape[2]
+        read, channels = int(widths[0]), len(self._reading.scales)
         count = size * (shape.height + 1) * (shape.width + 1) + 2 * (shape.width + 2) + CELLS
         cells = zeros(number, 2, shape.convolutions, count, shape.filters)
         gradient = zeros(number, len(self._theta))
