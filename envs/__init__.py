@@ -3,8 +3,9 @@
 Names are loaded when they are first used, so that registering ids (`import rltk`) loads neither numba nor SciPy.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from rltk.lazy import lazily
 
 if TYPE_CHECKING:
     from rltk.envs import sb3
@@ -31,29 +32,29 @@ if TYPE_CHECKING:
     from rltk.envs.tabular import ChangingEnv, ChangingVectorEnv, Layout, TabularEnv, TabularVectorEnv
 
 _HOMES = {
-    "BanditEnv": "rltk.envs.classics",
-    "BlackjackEnv": "rltk.envs.classics",
-    "ChangingEnv": "rltk.envs.tabular",
-    "ChangingMazeEnv": "rltk.envs.gridworld",
-    "ChangingVectorEnv": "rltk.envs.tabular",
-    "GamblersProblemEnv": "rltk.envs.classics",
-    "GridMap": "rltk.envs.gridworld",
-    "GridWorldEnv": "rltk.envs.gridworld",
-    "GridWorldVectorEnv": "rltk.envs.gridworld",
-    "JacksCarRentalEnv": "rltk.envs.classics",
-    "Layout": "rltk.envs.tabular",
-    "MaximizationBiasEnv": "rltk.envs.classics",
-    "MazeEnv": "rltk.envs.gridworld",
-    "MiniGridEnv": "rltk.envs.minigrid",
-    "MiniGridVectorEnv": "rltk.envs.minigrid",
-    "RacetrackEnv": "rltk.envs.gridworld",
-    "RandomWalkEnv": "rltk.envs.classics",
-    "TabularEnv": "rltk.envs.tabular",
-    "TabularVectorEnv": "rltk.envs.tabular",
-    "TaxiEnv": "rltk.envs.gridworld",
-    "WindyGridworldEnv": "rltk.envs.gridworld",
-    "sb3": "rltk.envs.sb3",
-    "shipped_maps": "rltk.envs.gridworld",
+    "BanditEnv": "classics",
+    "BlackjackEnv": "classics",
+    "ChangingEnv": "tabular",
+    "ChangingMazeEnv": "gridworld",
+    "ChangingVectorEnv": "tabular",
+    "GamblersProblemEnv": "classics",
+    "GridMap": "gridworld",
+    "GridWorldEnv": "gridworld",
+    "GridWorldVectorEnv": "gridworld",
+    "JacksCarRentalEnv": "classics",
+    "Layout": "tabular",
+    "MaximizationBiasEnv": "classics",
+    "MazeEnv": "gridworld",
+    "MiniGridEnv": "minigrid",
+    "MiniGridVectorEnv": "minigrid",
+    "RacetrackEnv": "gridworld",
+    "RandomWalkEnv": "classics",
+    "TabularEnv": "tabular",
+    "TabularVectorEnv": "tabular",
+    "TaxiEnv": "gridworld",
+    "WindyGridworldEnv": "gridworld",
+    "sb3": "sb3",
+    "shipped_maps": "gridworld",
 }
 
 __all__ = [
@@ -82,15 +83,4 @@ __all__ = [
     "shipped_maps",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'rltk.envs' has no attribute {name!r}; it has {', '.join(__all__)}")
-    module = import_module(_HOMES[name])
-    value = module if name == "sb3" else getattr(module, name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__getattr__, __dir__ = lazily(__name__, _HOMES)

@@ -5,7 +5,8 @@ quick and loads neither torch nor numba nor pygame.
 """
 
 from importlib import import_module
-from typing import Any
+
+from rltk.lazy import lazily
 
 __version__ = "0.1.0"
 
@@ -42,18 +43,7 @@ _HOMES = {
 
 __all__ = ["__version__", *_HOMES]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'rltk' has no attribute {name!r}; it has {', '.join(sorted(_HOMES))}")
-    module = import_module(_HOMES[name])
-    value = module if _HOMES[name].rpartition(".")[2] == name else getattr(module, name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazily(__name__, _HOMES)
 
 
 import_module("rltk.envs.registration").register_all()

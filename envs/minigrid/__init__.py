@@ -5,8 +5,9 @@ Levels of your own are a `Layout` each, or a family of them: `level_family` in p
 The names are loaded when they are first used: registering the ids reads only `ids.py`.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from rltk.lazy import lazily
 
 if TYPE_CHECKING:
     from rltk.envs.minigrid.env import MiniGridEnv
@@ -19,17 +20,17 @@ if TYPE_CHECKING:
     from rltk.envs.minigrid.vector_env import MiniGridVectorEnv
 
 _HOMES = {
-    "Builder": "rltk.envs.minigrid.making.builder",
-    "Family": "rltk.envs.minigrid.family",
-    "Layout": "rltk.envs.minigrid.making.layout",
-    "MiniGridEnv": "rltk.envs.minigrid.env",
-    "MiniGridVectorEnv": "rltk.envs.minigrid.vector_env",
-    "Missions": "rltk.envs.minigrid.missions",
-    "Plan": "rltk.envs.minigrid.family",
-    "Random": "rltk.envs.minigrid.making.builder",
-    "Rooms": "rltk.envs.minigrid.making.room_builder",
-    "level_family": "rltk.envs.minigrid.making.python_family",
-    "register": "rltk.envs.minigrid.family",
+    "Builder": "making.builder",
+    "Family": "family",
+    "Layout": "making.layout",
+    "MiniGridEnv": "env",
+    "MiniGridVectorEnv": "vector_env",
+    "Missions": "missions",
+    "Plan": "family",
+    "Random": "making.builder",
+    "Rooms": "making.room_builder",
+    "level_family": "making.python_family",
+    "register": "family",
 }
 
 __all__ = [
@@ -46,14 +47,4 @@ __all__ = [
     "register",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'rltk.envs.minigrid' has no attribute {name!r}; it has {', '.join(__all__)}")
-    value = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__getattr__, __dir__ = lazily(__name__, _HOMES)

@@ -9,8 +9,9 @@ next: at multiples of `callback_every`.
 Names are loaded when they are first used.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from rltk.lazy import lazily
 
 if TYPE_CHECKING:
     from rltk.experiments.checkpoints import Checkpoints
@@ -69,14 +70,4 @@ __all__ = [
     "save_transitions",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'rltk.experiments' has no attribute {name!r}; it has {', '.join(__all__)}")
-    value = getattr(import_module(f"rltk.experiments.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__getattr__, __dir__ = lazily(__name__, _HOMES)

@@ -3,8 +3,9 @@
 Names are loaded when they are first used, for they bring torch and, where priorities are kept, numba.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from rltk.lazy import lazily
 
 if TYPE_CHECKING:
     from rltk.replay.batches import Arrays, Batch, SequenceBatch
@@ -23,14 +24,4 @@ _HOMES = {
 
 __all__ = ["Arrays", "Batch", "PrioritisedReplay", "Replay", "SequenceBatch", "SumTree"]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'rltk.replay' has no attribute {name!r}; it has {', '.join(__all__)}")
-    value = getattr(import_module(f"rltk.replay.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__getattr__, __dir__ = lazily(__name__, _HOMES)

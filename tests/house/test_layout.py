@@ -5,9 +5,12 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+
+from rltk.errors import UnknownAttributeError
 
 ROOT = Path(__file__).resolve().parents[2]
 LINKED = ("envs", "agents", "scripts")
@@ -37,6 +40,21 @@ def test_names_are_handed_out_when_used():
         assert getattr(rltk, name) is not None
     with pytest.raises(AttributeError, match="MDP"):
         rltk.nothing_of_this_name  # noqa: B018
+
+
+LAZY = ("agents", "drawing", "encoders", "envs", "envs.minigrid", "experiments", "replay", "runs", "viewing")
+
+
+@pytest.mark.parametrize("room", LAZY)
+def test_rooms_hand_out_their_names_when_used(room):
+    """All that they promise, to `dir` as well, the same object each time; others are refused with what there is."""
+    module = import_module(f"rltk.{room}")
+
+    assert set(dir(module)) == set(module.__all__)
+    for name in module.__all__:
+        assert getattr(module, name) is vars(module)[name]
+    with pytest.raises(UnknownAttributeError, match=module.__all__[0]):
+        module.nothing_of_this_name  # noqa: B018
 
 
 @pytest.mark.parametrize("name", LINKED)
