@@ -3,8 +3,9 @@
 Names are loaded when they are first used, so `import rltk.objectives` does not read torch.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from rltk.lazy import lazily
 
 if TYPE_CHECKING:
     from rltk.objectives.combined import OBJECTIVES, Combined, objectives_of
@@ -21,14 +22,4 @@ _HOMES = {
 
 __all__ = ["OBJECTIVES", "Batch", "Combined", "Loss", "Objective", "objectives_of"]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'rltk.objectives' has no attribute {name!r}; it has {', '.join(__all__)}")
-    value = getattr(import_module(f"rltk.objectives.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
+__getattr__, __dir__ = lazily(__name__, _HOMES)
