@@ -51,7 +51,7 @@ def _space_of(plain: dict[str, Any]) -> spaces.Space[Any]:
     if kind == "Dict":
         # As a list of pairs: from a dict, Gymnasium would sort them.
         parts = [(name, _space_of(part)) for name, part in plain["parts"] if isinstance(name, str)]
-        return spaces.Dict(parts)  # type: ignore[arg-type]
+        return spaces.Dict(parts)
     if kind == "Discrete":
         return spaces.Discrete(int(plain["n"]), start=int(plain["start"]))
     if kind == "MultiDiscrete":

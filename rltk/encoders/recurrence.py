@@ -100,7 +100,8 @@ class Elman(Recurrence):
 
     def remember(self, steps: int) -> None:
         """There is no gate. A rotation U neither fades nor swells what it carries (Saxe et al., 2014, section 3)."""
-        nn.init.orthogonal_(self.cells.weight_hh_l0)
+        weight: Any = self.cells.weight_hh_l0
+        nn.init.orthogonal_(weight)
 
 
 class LSTM(Recurrence):

@@ -116,11 +116,11 @@ class Extractor(nn.Module):
 def _laid_out_as_before(space: spaces.Space[Any]) -> spaces.Space[Any]:
     """`space` with its pictures laid out as before SB3 turned them to C, H, W."""
     if isinstance(space, spaces.Dict):
-        return spaces.Dict([(name, _laid_out_as_before(part)) for name, part in space.spaces.items()])  # type: ignore[arg-type]
+        return spaces.Dict([(name, _laid_out_as_before(part)) for name, part in space.spaces.items()])
     if not isinstance(space, spaces.Box) or not _may_be_turned(space):
         return space
-    turned = (bound.transpose(1, 2, 0) for bound in (space.low, space.high))
-    return spaces.Box(*turned, dtype=space.dtype.type)  # type: ignore[misc]
+    low, high = (bound.transpose(1, 2, 0) for bound in (space.low, space.high))
+    return spaces.Box(low, high, dtype=space.dtype.type)
 
 
 def _may_be_turned(space: spaces.Box) -> bool:

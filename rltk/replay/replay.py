@@ -192,6 +192,7 @@ class Replay:
         if self._windows is None:
             self._done.enter_one(origin, last, action, reward, 0.0 if terminated else self.gamma, extras)
         else:
+            step: Any
             for start, *step in self._windows.step_one(origin, action, reward, terminated, ended, extras):
                 self._done.enter_one(start, last, *step)
         self._current[0] = -1 if ended else last

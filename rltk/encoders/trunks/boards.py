@@ -33,6 +33,7 @@ class OnBoards(Trunk):
         super().__init__(shapes)
         self.parts, self.shapes = nn.ModuleList(), []
         for shape in shapes:
+            layers: nn.Module
             if shape.layout is None:
                 layers, after = linear(shape, width)
             else:

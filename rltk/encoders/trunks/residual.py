@@ -13,7 +13,7 @@ section 5.1, for the zero.
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 
@@ -38,11 +38,10 @@ class Block(nn.Module):
 
     def __init__(self, filters: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.ReLU(), convolution(filters, filters), nn.ReLU(), nn.Conv2d(filters, filters, 3, padding=1)
-        )
-        nn.init.zeros_(self.layers[3].weight)
-        nn.init.zeros_(self.layers[3].bias)
+        last = nn.Conv2d(filters, filters, 3, padding=1)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(cast(Tensor, last.bias))
+        self.layers = nn.Sequential(nn.ReLU(), convolution(filters, filters), nn.ReLU(), last)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, filters, H, W) -> the same."""

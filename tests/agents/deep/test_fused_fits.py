@@ -31,11 +31,11 @@ def _other_parameters(parts):
 
 
 def _tanh(parts):
-    parts[0].encoder.layers[1] = nn.Tanh()
+    parts[0].encoder.trunk.layers[1] = nn.Tanh()
 
 
 def _no_biases(parts):
-    parts[0].encoder.layers[0] = nn.Linear(4, 8, bias=False)
+    parts[0].encoder.trunk.layers[0] = nn.Linear(4, 8, bias=False)
 
 
 def _wide(parts):
