@@ -106,8 +106,8 @@ def feature_table(
     mdp, _, reason = model_of(of)
     if mdp is None:
         raise ModelError(f"the states of {type(of.unwrapped).__name__} are not known: {reason}; give observations")
-    space: Any = getattr(of, "single_observation_space", of.observation_space)
-    frozen = Frozen(encoder, space, device=device, batch_size=batch_size)
+    single: Any = getattr(of, "single_observation_space", of.observation_space)
+    frozen = Frozen(encoder, single, device=device, batch_size=batch_size)
     return table_of(frozen, of, mdp.n_states)
 
 
