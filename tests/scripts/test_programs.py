@@ -4,7 +4,6 @@ import json
 import os
 import random
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -14,6 +13,8 @@ from typing import ClassVar
 import gymnasium as gym
 import numpy as np
 import pytest
+import runs_to_kill
+from killed import Working, kill_soon
 
 from rltk.agents.tabular import TabularLearner
 from rltk.runs import latest_checkpoint, read_log
@@ -280,22 +281,19 @@ def test_a_killed_run_goes_on_with_the_same_bits(env, tmp_path):
     options = ["--env", env, "--n-timesteps", steps, "--eval-freq", save, "--save-freq", save, "--progress", "False"]
     (whole,) = train(tmp_path / "whole", *options)
 
-    command = [sys.executable, "-m", "rltk.scripts.cli", "train"]
-    root, waits, reached = tmp_path / "killed", random.Random(0), [0]
+    root, moments, reached = tmp_path / "killed", random.Random(0), [0]
     arguments = ["--root", str(root), *options]
     for _ in range(3):
-        process = subprocess.Popen([*command, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        working = Working(runs_to_kill.program, "train", *arguments)
         seen, began = whole_ones(root), time.monotonic()
         while not whole_ones(root) - seen and time.monotonic() < began + 60:
             time.sleep(0.002)
-        time.sleep(waits.uniform(0, 0.03))  # a checkpoint comes every few hundredths of a second
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait(timeout=60)
+        assert kill_soon(working, moments, reports=0, seconds=0.03)  # a checkpoint comes every few hundredths
         (folder,) = root.iterdir()
         reached.append(latest_checkpoint(folder / "checkpoints").step)
         assert reached[-2] < reached[-1] < int(steps)  # it was killed while it learnt, further on each time
         arguments = ["--resume", str(folder), "--progress", "False"]
-    assert subprocess.run([*command, *arguments], capture_output=True, timeout=120).returncode == 0
+    assert Working(runs_to_kill.program, "train", *arguments).end() == 0
     assert final_table(folder).tobytes() == final_table(whole).tobytes()
     clocked = ("time", "time/fps")
     rows = [

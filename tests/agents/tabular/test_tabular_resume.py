@@ -3,24 +3,24 @@
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
 import pytest
+import runs_to_kill
+from killed import Working, kill_soon
+from runs_to_kill import RATES
 
 import rltk
 from rltk.agents.tabular import LEARNERS, NStepSARSA, QLearning, TDLambda
 from rltk.agents.tabular import template as template_module
 from rltk.errors import CheckpointError
 from rltk.mdp.jit import cache_root
-from rltk.runs import Run, exponential, linear
+from rltk.runs import Run
 
-RATES = {"alpha": linear(0.5, 0.01, 4000), "epsilon": exponential(1.0, 0.05, 3000)}
 ROADS = {
     "compiled": ("rltk/FrozenLake-v0", "compiled"),
     "gymnasium": ("rltk/FrozenLake-v0", "gymnasium"),
@@ -127,28 +127,6 @@ def test_an_environment_that_does_not_repeat_itself_is_refused():
         QLearning(Moody()).restore(state)
 
 
-CHILD = """
-import sys
-import gymnasium as gym
-from rltk.agents.tabular import LEARNERS
-from rltk.runs import Run, exponential, linear
-
-folder, name, backend, target, every = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5])
-run = Run.resume(folder)
-agent = LEARNERS[run.algorithm](gym.make(name), seed=run.seed, backend=backend,
-                                alpha=linear(0.5, 0.01, 4000), epsilon=exponential(1.0, 0.05, 3000))
-if run.state is not None:
-    agent.restore(run.state["agent"])
-print("started", agent.timestep, flush=True)
-while agent.timestep < target:
-    agent.learn(min(every, target - agent.timestep))
-    run.log(agent.timestep, **{"rollout/ep_rew_mean": float(agent.q.max())})
-    run.checkpoint({"agent": agent.state()}, agent.timestep)
-    print(agent.timestep, flush=True)
-run.finish()
-"""
-
-
 @pytest.mark.parametrize("algorithm", ["q-learning", "dyna-q", "monte-carlo-control"])
 @pytest.mark.parametrize("road", ["compiled", "foreign, replayed"])
 def test_killed_at_random_moments_and_resumed_it_ends_with_the_same_bits(road, algorithm, tmp_path):
@@ -158,24 +136,19 @@ def test_killed_at_random_moments_and_resumed_it_ends_with_the_same_bits(road, a
     name, backend = ROADS[road]
     target, every = 12_000, 317
     moments = random.Random(road + algorithm)
+    # First, so that kernels are on disk and no kill is lost on a compiler.
+    whole = LEARNERS[algorithm](gym.make(name), seed=4, backend=backend, **RATES).learn(target)
     run = Run.start(tmp_path, env=name, algorithm=algorithm, seed=4, name="killed", tensorboard=False)
     run.finish()
-    arguments = [sys.executable, "-c", CHILD, str(run.folder), name, backend, str(target), str(every)]
-    kills = 0
+    arguments = runs_to_kill.table, run.folder, name, backend, target, every
+    kills, begun = 0, []
     for _ in range(3):
-        child = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
-        assert child.stdout.readline().startswith("started")
-        for _ in range(moments.randrange(4)):
-            child.stdout.readline()
-        time.sleep(moments.uniform(0, 0.03))  # a piece takes about a hundredth of a second
-        child.send_signal(signal.SIGKILL)
-        child.communicate()
-        kills += child.returncode == -signal.SIGKILL
+        working = Working(*arguments)
+        begun.append(working.heard())
+        kills += kill_soon(working, moments, reports=3, seconds=0.03)  # a piece takes about a hundredth of a second
     assert kills >= 1
-    subprocess.run(arguments, check=True, capture_output=True)
-    whole = LEARNERS[algorithm](
-        gym.make(name), seed=4, backend=backend, alpha=linear(0.5, 0.01, 4000), epsilon=exponential(1.0, 0.05, 3000)
-    ).learn(target)
+    assert begun == sorted(begun)  # each went on from what the one before had reached
+    assert Working(*arguments).end() == 0
     with Run.resume(run.folder) as ended:
         state = ended.state["agent"]
         logged = [line["rollout/ep_rew_mean"] for line in ended.metrics() if "rollout/ep_rew_mean" in line]
