@@ -21,6 +21,7 @@ from rltk.evaluation.representation import (
 )
 from rltk.evaluation.representation.probes import PENALTIES
 from rltk.mdp import MDP
+from rltk.mdp.union import union
 
 
 @pytest.fixture
@@ -136,19 +137,20 @@ def test_labels_that_a_line_tells_apart(stream):
     assert label_accuracy(np.eye(4)[labels], strange, train, test) == 1 - 1 / 200
 
 
-def test_tables_are_closed_and_a_coin_is_not(stream):
-    """One-hot states are closed under any T (on states that were fitted); a feature that says nothing of what comes
+def test_tables_are_closed_and_a_shuffle_is_not():
+    """One-hot states, each in two levels, are closed under any T; a feature that says nothing of what comes
     next has an error of 1. Scale, copies and dead dimensions don't matter."""
-    mdp, states = random_mdp(stream), np.arange(40)
+    mdp, level = union([random_mdp(np.random.default_rng(1))] * 2)
+    table, states = np.tile(np.eye(40), (2, 1)), np.arange(80)
 
-    assert closedness_error(np.eye(40), mdp, states, states) < 1e-6
-    assert reward_error(np.eye(40), mdp, states, states) < 1e-6
+    assert closedness_error(table, mdp, states, states) < 1e-6
+    assert reward_error(table, mdp, states, states) < 1e-6
     T = np.zeros((60, 1, 60))
     T[np.arange(60), 0, (np.arange(60) * 7 + 3) % 60] = 1
     shuffled = MDP.from_arrays(T, np.zeros((60, 1)))
     wave = np.cos(2 * np.pi * np.arange(60) / 60)[:, None]
     error = closedness_error(wave, shuffled, np.arange(60), np.arange(60))
-    assert error == pytest.approx(1, abs=0.01)  # cos(7 x) is orthogonal to cos(x)
+    assert error == pytest.approx(1, abs=0.01)  # cos(7 x) does not go with cos(x)
     scaled = np.hstack([1e5 * wave, -wave, np.full((60, 2), 3.0)])
     assert closedness_error(scaled, shuffled, np.arange(60), np.arange(60)) == pytest.approx(error)
     T = np.zeros((60, 1, 60))
@@ -185,7 +187,7 @@ def test_spectra_by_hand():
 def test_dormant_and_dead_units():
     """Of means 0, 0.025 x average, a constant and an active one, two are dormant (Sokar et al. 2023) and two dead."""
     active = np.tile([1.0, 3.0], 10)
-    features = np.column_stack([np.zeros(20), 0.02 * active, np.ones(20), active])
+    features = np.column_stack([np.zeros(20), 0.005 * active, np.ones(20), active])
 
     assert dormant_fraction(features) == 0.5
     assert dormant_fraction(features, tau=0.0) == 0.25

@@ -1,6 +1,5 @@
 """What the grades of a representation say, in numbers, as text and as JSON."""
 
-import math
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -81,7 +80,7 @@ class RepresentationGrades:
             ("effective rank", self.effective_rank, f"of {self.n_features}"),
             ("dormant share", self.dormant_fraction, ""),
             ("dead dimensions", self.dead_dimensions, f"of {self.n_features}"),
-            ("adjusted Rand index", self.rand_index, f"against {self.n_classes} classes of bisimulation"),
+            ("adjusted Rand index", self.rand_index, f"with {self.n_classes or 0:,} bisimulation classes"),
         ]
         if self.distance is not None:
             rows += [
@@ -92,11 +91,7 @@ class RepresentationGrades:
             ("observation: conflict rate", self.conflict_rate, "of states"),
             ("observation: V*, R^2 at most", self.explainable_r2, ""),
         ]
-        return [
-            f"  {name:<32} {number(value) if not math.isnan(value) else 'nan':>10}  {note}".rstrip()
-            for name, value, note in rows
-            if value is not None
-        ]
+        return [f"  {name:<32} {value:>10.4g}  {note}".rstrip() for name, value, note in rows if value is not None]
 
 
 def _as_dict(value: Any) -> Any:

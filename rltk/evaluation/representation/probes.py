@@ -103,7 +103,9 @@ def _least_gcv(s: np.ndarray, projected: np.ndarray, rest: float, n: int) -> flo
     error = rest + (1 - f) ** 2 @ projected
     with np.errstate(divide="ignore", invalid="ignore"):
         score = np.where(free > 1e-3 * n, n * error / free**2, np.inf)  # as good as interpolated: says nothing
-    return float(penalties[-1] if np.isinf(score).all() else penalties[score.argmin()])
+    if np.isinf(score).all():
+        return float(penalties[-1])
+    return float(penalties[np.argmax(score <= score.min() * (1 + 1e-9))])  # the smallest of those that tie
 
 
 def r_squared(truth: np.ndarray, predicted: np.ndarray, known: np.ndarray | None = None) -> float:
