@@ -14,6 +14,7 @@ Each variant changes one term, and they combine:
     noisy          noise in the weights explores, in epsilon's place                                (noisy.py)
     bootstrapped   K heads, each with its own share of the data; one leads through each episode
     memory         Q(what was seen so far, a), learnt from sequences                                (sequences.py)
+    objectives     the encoder learns from them too                                                 (auxiliary.py)
 
 Sources: Mnih et al. (2015), "Human-level control through deep reinforcement learning"; van Hasselt, Guez and Silver
 (2016), "Deep reinforcement learning with double Q-learning"; Wang et al. (2016), "Dueling network architectures";
@@ -32,6 +33,7 @@ import torch
 from torch import Tensor
 
 from rltk.agents.deep.acting import Acting
+from rltk.agents.deep.auxiliary import auxiliary_loss, auxiliary_of
 from rltk.agents.deep.backends.updates import updates_of
 from rltk.agents.deep.learner import DeepLearner
 from rltk.agents.deep.networks.network import QNetwork
@@ -54,7 +56,8 @@ class DQN(Acting, DeepLearner):
 
     encoder: what makes features of observations: a module of `rltk.encoders`, the name of one ("mlp", "cnn") with
     `encoder_kwargs`, a module of your own with `features_dim`, or a callable that makes one from the observation space;
-    None chooses. seed: of every random stream, the environment's included. device: "auto", "cpu", "cuda".
+    None chooses. It is copied; `mode` says whether it learns. seed: of every random stream, the environment's included.
+    device: "auto", "cpu", "cuda".
 
     backend: "torch" is the reference; "compiled" is the same algorithm fast: a kernel for small MLPs and CNNs on a CPU,
     torch.compile for all else; "auto" takes the kernel where it fits, torch.compile on a GPU, torch elsewhere.
@@ -86,11 +89,14 @@ class DQN(Acting, DeepLearner):
         with self.random.owned():  # initial weights are drawn from the learner's own numbers
             made = encoder_of(encoder, self.players.plain.space, dict(encoder_kwargs or {}))
             self.network = QNetwork(deepcopy(made), self.players.n_actions, s, self.values).to(self.device)
+            self.objective = auxiliary_of(s, self.network.encoder, self.players.n_actions)
+        if self.objective is not None:
+            self.objective.to(self.device)
         self.network.encoder.eval()  # but in updates: behaviour is without dropout
         self.target = deepcopy(self.network).requires_grad_(False).eval()
         self.target.head.train(s.noisy)
         rate = float(schedules.values(s.learning_rate, 0, 1)[0])
-        self.optimiser = optimiser_of(s.optimizer, self.network.parameters(), rate, s.optimizer_kwargs)
+        self.optimiser = optimiser_of(s.optimizer, self.trained(), rate, s.optimizer_kwargs)
         self.replay: Replay | None = None  # made when learning begins: an agent that only acts needs none
         self.backend = backend
         self.updater = updates_of(self, backend)
@@ -229,6 +235,15 @@ class DQN(Acting, DeepLearner):
         losses, errors = losses.mean(1), errors.abs().mean(1)  # (B,)
         return (losses if batch.weights is None else batch.weights * losses).mean(), errors
 
+    def auxiliary_loss(self, batch: Any) -> Tensor | None:
+        """What the objectives add to the loss of a batch; None where there are none."""
+        return None if self.objective is None else auxiliary_loss(self.objective, self.network.encoder, batch)
+
+    def trained(self) -> list[torch.nn.Parameter]:
+        """What updates move: the network, but for an encoder that is frozen, and the objectives' heads."""
+        modules = [self.network, *([] if self.objective is None else [self.objective])]
+        return [weight for module in modules for weight in module.parameters() if weight.requires_grad]
+
     def plan_for(self, total_timesteps: int) -> None:
         """Let epsilon fall over its share of so many timesteps, unless it does already; `learn` says it too."""
         if not self.exploration_steps:
@@ -304,6 +319,7 @@ class DQN(Acting, DeepLearner):
             "network": arrays_of(self.network),
             "target": arrays_of(self.target),
             "optimiser": optimiser_state(self.optimiser),
+            "objective": {} if self.objective is None else _arrays(self.objective),
             "replay": None if self.replay is None else self.replay.state(copy=copy),
             "exploration_steps": self.exploration_steps,
             "counts": [self._calls, self._due_calls, self._due_moves, self._due_episodes],
@@ -312,6 +328,8 @@ class DQN(Acting, DeepLearner):
 
     def _restore_own(self, state: Mapping[str, Any]) -> None:
         self._restore_learnt(state)
+        if self.objective is not None:
+            _restore_arrays(self.objective, state["objective"], "objective")
         restore_optimiser(self.optimiser, state["optimiser"])
         self._calls, self._due_calls, self._due_moves, self._due_episodes = (int(n) for n in state["counts"])
         self.players.masked = bool(state["players"].get("masked", False))

@@ -11,6 +11,7 @@ from rltk.runs import schedules
 from rltk.runs.checks import checked_choice, checked_count, checked_finite, checked_flag, checked_number, checked_rate
 
 Schedule = Callable[[int], float]
+MODES = ("finetune", "frozen", "auxiliary")
 MEMORIES = ("lstm", "gru", "sru", "transformer")
 
 
@@ -30,6 +31,11 @@ class Settings:
     """Gradients are scaled down to this norm; infinity leaves them as they are."""
     loss: str = "huber"
     """huber (quadratic within 1, linear beyond) or squared."""
+
+    mode: str = "finetune"
+    """finetune: the encoder learns; frozen: it stays as it is; auxiliary: it learns from `objectives` as well."""
+    objectives: str | Mapping[str, Any] | None = None
+    """Names of objectives with weights that the encoder learns from besides, such as {"inverse": 0.5}."""
 
     buffer_size: int = 100_000
     """Transitions that the replay keeps."""
@@ -118,6 +124,7 @@ class Settings:
             checked_flag(name, getattr(self, name))
         choice("loss", self.loss, LOSSES)
         choice("values", self.values, KINDS)
+        choice("mode", self.mode, MODES)
         choice("optimizer", self.optimizer, tuple(OPTIMISERS))
         if self.memory is not None:
             choice("memory", self.memory, MEMORIES)
@@ -134,6 +141,13 @@ class Settings:
         self._check_together()
 
     def _check_together(self) -> None:
+        if (self.mode == "auxiliary") != (self.objectives is not None):
+            raise ArgumentError(
+                f'mode="auxiliary" and objectives go together, as in objectives={{"inverse": 0.5}}; they are '
+                f"{self.mode!r} and {self.objectives!r}"
+            )
+        if self.memory is not None and self.mode == "auxiliary":
+            raise ArgumentError("memory learns from sequences, which objectives do not take; leave objectives out")
         if self.memory is not None and self.prioritised:
             raise ArgumentError(
                 "memory learns from whole sequences, which are drawn uniformly; leave prioritised=True out"

@@ -60,7 +60,7 @@ class TorchUpdates:
 
     def __init__(self, learner: Any) -> None:
         self.learner = learner
-        self.parameters = [p for p in learner.network.parameters() if p.requires_grad]
+        self.parameters = learner.trained()
 
     def look_again(self) -> None:
         trained = {id(p) for group in self.learner.optimiser.param_groups for p in group["params"]}
@@ -89,6 +89,8 @@ class TorchUpdates:
     def backward(self, batch: Any) -> tuple[Tensor, Tensor]:
         """(loss (), errors (B,)) of a batch, its gradients in the parameters."""
         loss, errors = self.learner.loss(batch)
+        if (more := self.learner.auxiliary_loss(batch)) is not None:
+            loss = loss + more
         self.learner.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         return loss, errors
@@ -255,6 +257,8 @@ def why_no_kernel(learner: Any) -> str:
     switched = [name for name in ("dueling", "noisy", "memory") if getattr(s, name)]
     if s.bootstrapped > 1:
         switched.append("bootstrapped")
+    if s.mode != "finetune":
+        return "the encoder is frozen" if s.mode == "frozen" else "the encoder has objectives of its own"
     if switched or s.values != "expected":
         return f"{switched[0] if switched else s.values} is on"
     if reason := _why_own(learner):
@@ -290,6 +294,8 @@ def _why_own(learner: Any) -> str:
 
 def why_no_compiler(learner: Any) -> str:
     """Why torch.compile does not work here; "" where it should."""
+    if learner.settings.mode == "auxiliary":
+        return "the encoder has objectives of its own"
     if any(isinstance(part, nn.RNNBase) for part in learner.network.modules()):
         return "it knows no LSTM or GRU"
     if learner.device.type == "cpu" and not any(map(shutil.which, ("g++", "c++", "clang++"))):

@@ -5,7 +5,7 @@
 K heads, A actions, N atoms of a distribution; one head and one atom are the plain Q(s, a).
 """
 
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,9 @@ class QNetwork(nn.Module):
     def __init__(self, encoder: Any, n_actions: int, settings: Settings, values: Values) -> None:
         super().__init__()
         self.encoder = encoder
+        self.frozen = settings.mode == "frozen"
+        if self.frozen:
+            self.encoder.requires_grad_(False)
         width = int(encoder.features_dim)
         self.memory: Memory | None = None
         if settings.memory is not None:
@@ -40,6 +43,12 @@ class QNetwork(nn.Module):
             dueling=settings.dueling,
             noisy=settings.noisy,
         )
+
+    def train(self, mode: bool = True) -> Self:
+        super().train(mode)
+        if self.frozen:
+            self.encoder.eval()  # no dropout, and no statistics that change
+        return self
 
     def forward(self, observations: Any) -> Tensor:
         """(B, K, A, N) of a batch of observations; for networks without memory."""
