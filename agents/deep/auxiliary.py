@@ -27,7 +27,9 @@ def auxiliary_of(settings: Settings, encoder: nn.Module, n_actions: int) -> nn.M
         return None
     from rltk.objectives import objectives_of
 
-    made: Any = objectives_of(settings.objectives, encoder, actions=n_actions)
+    wanted: Any = settings.objectives
+    taught: Any = encoder
+    made: Any = objectives_of(wanted, taught, actions=n_actions)
     unknown = [name for name in made.needs if name not in _KNOWN]
     if unknown:
         raise ArgumentError(

@@ -319,7 +319,7 @@ class DQN(Acting, DeepLearner):
             "network": arrays_of(self.network),
             "target": arrays_of(self.target),
             "optimiser": optimiser_state(self.optimiser),
-            "objective": {} if self.objective is None else _arrays(self.objective),
+            "objective": {} if self.objective is None else arrays_of(self.objective),
             "replay": None if self.replay is None else self.replay.state(copy=copy),
             "exploration_steps": self.exploration_steps,
             "counts": [self._calls, self._due_calls, self._due_moves, self._due_episodes],
@@ -329,7 +329,7 @@ class DQN(Acting, DeepLearner):
     def _restore_own(self, state: Mapping[str, Any]) -> None:
         self._restore_learnt(state)
         if self.objective is not None:
-            _restore_arrays(self.objective, state["objective"], "objective")
+            restore_arrays(self.objective, state["objective"], "objective")
         restore_optimiser(self.optimiser, state["optimiser"])
         self._calls, self._due_calls, self._due_moves, self._due_episodes = (int(n) for n in state["counts"])
         self.players.masked = bool(state["players"].get("masked", False))

@@ -1,6 +1,8 @@
 """Saved, killed, disturbed and taken up again: DQN goes on with the same bits."""
 
 import random
+import signal
+import time
 
 import gymnasium as gym
 import numpy as np
