@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rltk.lazy import lazily
 
 if TYPE_CHECKING:
-    from rltk.encoders.attention import Decoder
+    from rltk.encoders.attention import Decoder, sinusoidal
     from rltk.encoders.choosing import config_of, encoder_from, encoder_of
     from rltk.encoders.encoder import STEMS, Encoder
     from rltk.encoders.flat import Flat
@@ -51,6 +51,7 @@ _HOMES = {
     "load_encoder": "saving",
     "parts_of": "parts",
     "save_encoder": "saving",
+    "sinusoidal": "attention",
     "sb3_kwargs": "sb3",
 }
 
@@ -83,6 +84,7 @@ __all__ = [
     "parts_of",
     "save_encoder",
     "sb3_kwargs",
+    "sinusoidal",
 ]
 
 __getattr__, __dir__ = lazily(__name__, _HOMES)
