@@ -8,7 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-# Two workers at most: the suite compiles kernels, and more workers compile the same ones side by side.
+# Two workers at most: the suite compiles kernels, and more workers compile the same ones side by side. Each takes whole
+# folders (tests/conftest.py), whose tests share kernels.
 WORKERS ?= 2
 
 .PHONY: help install demo test check lint types imports doctest bench lockstep clean
