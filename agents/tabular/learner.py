@@ -26,11 +26,10 @@ from rltk.runs import (
 )
 from rltk.runs.checks import checked_count, checked_finite, checked_rate
 from rltk.runs.interrupts import held_interrupts
+from rltk.runs.pace import Pace
 
 # Steps between two looks at the progress bar and at the keyboard. How they are cut changes nothing of what is learnt.
 _FIRST_PIECE = {"compiled": 20_000, "gymnasium": 100}
-_LONGEST_PIECE = 1_000_000
-_PIECE_SECONDS = 0.05
 _RECENT_EPISODES = 100
 
 
@@ -160,16 +159,16 @@ class TabularLearner:
         callbacks = CallbackList(callback, every=callback_every, timestep=self.timestep)
         target, begin = self.timestep + total_timesteps, (self.timestep, time.perf_counter())
         bar = ProgressBar(total_timesteps, self.name) if progress_bar else None
-        going, settled, longest = True, False, _FIRST_PIECE[self.backend]
+        going, settled, pace = True, False, Pace(_FIRST_PIECE[self.backend])
         try:
             with held_interrupts():
                 self.experience.open()
             while going and self.timestep < target:
-                piece = min(longest, int(min(target, callbacks.due)) - self.timestep)
-                clock, settled = time.perf_counter(), False
+                piece = min(pace.count, int(min(target, callbacks.due)) - self.timestep)
+                begun, settled = time.perf_counter(), False
                 with held_interrupts():
                     self._learn_guarded(piece)
-                longest = _next_piece(longest, time.perf_counter() - clock)
+                pace.note(piece, begun)
                 if bar is not None:
                     bar.update(self.timestep - begin[0], **self._bar_fields())
                 at_end = self.timestep == target
@@ -368,13 +367,6 @@ class TabularLearner:
         if "exploration" in config:
             settings["exploration"] = exploration_from(config["exploration"])
         return cls(env, backend=backend, **settings)
-
-
-def _next_piece(steps: int, seconds: float) -> int:
-    """How many steps the next piece may have, where so many took so long."""
-    if seconds < _PIECE_SECONDS / 4:
-        return min(4 * steps, _LONGEST_PIECE)
-    return max(steps // 4, 1) if seconds > 4 * _PIECE_SECONDS else steps
 
 
 def alpha_from(config: dict[str, Any]) -> Any:
