@@ -11,6 +11,7 @@ COMMANDS = {
     "demo": "the main job on real inputs: solve, train, draw, one table",
     "pretrain": "pretrain an encoder, save it",
     "report_card": "grade an encoder by the answer key",
+    "encoder_study": "relate figures of encoders to how DQN learns",
     "textbook": "regenerate the figures of Sutton and Barto",
     "parity": "hold DQN's learning curves beside Stable-Baselines3's",
     "grades": "grade DQN and a tabular learner on rltk's own environments",
@@ -37,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _usage() -> str:
-    lines = [f"  {name:<13}{text}" for name, text in COMMANDS.items()]
+    lines = [f"  {name:<15}{text}" for name, text in COMMANDS.items()]
     return "\n".join(["usage: rltk COMMAND [options]", "", *lines, "", "rltk COMMAND --help explains the options."])
 
 
