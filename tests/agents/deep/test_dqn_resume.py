@@ -43,8 +43,13 @@ def batch():
     return gym.make_vec("rltk/FrozenLake-v0", num_envs=4, autoreset_mode=AutoresetMode.SAME_STEP)
 
 
+def board():
+    return gym.make("rltk/MiniGrid-Empty-5x5-v0", form="image")
+
+
 ROADS = {
     "the kernel": (tabular, {}),
+    "the kernel of boards": (board, {"encoder": "cnn", "encoder_kwargs": {"features_dim": 8}}),
     "torch": (tabular, {"backend": "torch"}),
     "replayed": (cart_pole, {"backend": "torch"}),
     "a stack of frames, replayed": (lambda: gym.wrappers.FrameStackObservation(cart_pole(), 3), {}),
@@ -71,6 +76,12 @@ def bits(agent):
     weights += [tensor.detach().numpy().tobytes() for tensor in agent.target.state_dict().values()]
     kept = agent.state()["optimiser"]
     return weights + [np.asarray(value).tobytes() for own in kept.values() for value in own.values()]
+
+
+@pytest.mark.parametrize("road", ["the kernel", "the kernel of boards"])
+def test_the_road_by_a_kernel_goes_by_it(road):
+    """Or the tests below would hold torch only."""
+    assert made(road).updater.name == "kernel"
 
 
 @every_road
