@@ -87,6 +87,7 @@ _DOOR_SETTINGS = {
 # handed on by three steps at a time.
 _LSTM = {
     **_DOOR_SETTINGS,
+    "learning_rate": [2e-3, 3e-4],
     "memory": "lstm",
     "encoder_kwargs": {"hidden": [64]},
     "batch_size": 32,
@@ -97,7 +98,7 @@ TASKS = {
     "rooms-index": Task(_ROOMS, {"observation": "index"}, 60_000),
     "rooms-coords": Task(_ROOMS, {"observation": "coords"}, 60_000),
     "rooms-symbolic": Task(_ROOMS, {"observation": "symbolic"}, 60_000, difference=1),
-    "rooms-rgb": Task(_ROOMS, {"observation": "rgb"}, 60_000, difference=4),
+    "rooms-rgb": Task(_ROOMS, {"observation": "rgb"}, 60_000, {"buffer_size": 20_000}, difference=4),
     "cliff": Task("rltk/CliffWalking-v0", {"observation": "index"}, 40_000),
     "taxi": Task("rltk/Taxi-v0", {"observation": "index"}, 150_000, {"gradient_steps": 2}, tabular_steps=1_000_000),
     "door-board": Task(
@@ -111,7 +112,7 @@ TASKS = {
     "door-view": Task(
         _DOOR,
         {"observation": "egocentric_onehot", "form": "image"},
-        120_000,
+        100_000,
         _LSTM,
         tabular_steps=200_000,
         memory=True,

@@ -39,7 +39,8 @@ class Acting:
                 return np.array([int(words[0, 1] * self.players.n_actions)])
             return self.updater.greedy(self.players.observations, None)
         explores = words[:, 0] < epsilon  # (n,)
-        follows = self.network.memory is not None  # a memory sees every observation
+        # A memory sees every observation from where learning starts: the random steps before need none.
+        follows = self.network.memory is not None and self.timestep >= self.settings.learning_starts
         if not follows and explores.all():
             return self._at_random(words[:, 1], masks)
         actions = self._led(masks) if follows or self.settings.bootstrapped > 1 else self._greedy_now(masks)

@@ -213,7 +213,9 @@ class DQN(Acting, DeepLearner):
         s, replay = self.settings, self._replay()
         positions, weights = self.draw()
         if s.memory is not None:
-            return replay.sequences(positions, s.sequence_length + s.burn_in)
+            # What was drawn lies anywhere among the steps learnt from: the ends of episodes are where rewards are.
+            further = self.streams.generator("replay").integers(s.sequence_length, size=s.batch_size)
+            return replay.sequences(replay.onward(positions, further), s.sequence_length + s.burn_in)
         batch = replay.batch(positions)
         return batch if weights is None else batch._replace(weights=torch.as_tensor(weights, device=self.device))
 

@@ -259,6 +259,15 @@ class Replay:
             raise ArgumentError(f"n_step is {self.n_step}, but sequences are of single steps; use n_step=1")
         return self._walks.sequences(positions, length)
 
+    def onward(self, positions: np.ndarray, steps: np.ndarray) -> np.ndarray:
+        """The positions (B,) of the transitions `steps` (B,) further on than those at `positions`, in the same episode;
+        of its last, or newest, where it has not so many.
+
+        A sequence ends with its transition, so the last one of an episode is found in no other's. Going on by a random
+        number of steps below `length` first, it is found about half as often as those in the middle.
+        """
+        return self._walks.onward(positions, steps)
+
     def arrays(self) -> Arrays:
         """The arrays themselves, for compiled code. Raises ArgumentError where they are not on the CPU."""
         if not storage.on_host(self.device):

@@ -45,6 +45,14 @@ class Walks:
         starts[:, 0] = self._seen.begins[slots[:, 0]]
         return self._gathered(steps, slots, valid, starts)
 
+    def onward(self, positions: np.ndarray, steps: np.ndarray) -> np.ndarray:
+        """The positions (B,) of the transitions `steps` (B,) after those at `positions`; see `Replay.onward`."""
+        numbers, done = self._number(np.asarray(positions, np.int64)), self._done
+        for step in range(int(steps.max(initial=0))):
+            after = done.starting(self._ends(numbers % done.capacity)[1])
+            numbers = np.where((step < steps) & (after >= done.alive.start), after, numbers)
+        return numbers % done.capacity
+
     def _gathered(self, steps: np.ndarray, slots: np.ndarray, valid: np.ndarray, starts: np.ndarray) -> SequenceBatch:
         rows, device = self._done.rows, self._seen.device
         at, shown = storage.index(steps, device), storage.index(slots, device)
@@ -63,15 +71,20 @@ class Walks:
     def _numbers(self, positions: np.ndarray, length: int) -> np.ndarray:
         """The numbers (B, L) of the steps that end at `positions` (B,), right-aligned; -1 where there is none."""
         reaching, done = self._brought_up_to_date(), self._done
-        oldest, newest = done.alive.start, done.written - 1
+        oldest = done.alive.start
         numbers = np.full((len(positions), length), -1, np.int64)
-        number = newest - (newest - positions) % done.capacity  # (B,)
+        number = self._number(positions)  # (B,)
         for step in range(length - 1, -1, -1):
             numbers[:, step] = number
             before = reaching[self._ends(np.maximum(number, 0) % done.capacity)[0]]
             # Where an episode began, the slot was reached at most by one that is dead, for its origin is older still.
             number = np.where((number >= 0) & (before >= oldest), before, -1)
         return numbers
+
+    def _number(self, positions: np.ndarray) -> np.ndarray:
+        """The numbers (B,) of the newest transitions at `positions` (B,)."""
+        newest = self._done.written - 1
+        return newest - (newest - positions) % self._done.capacity
 
     def _ends(self, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The slots of origin and last of the transitions at `steps`."""

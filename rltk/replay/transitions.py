@@ -89,6 +89,10 @@ class TransitionRing:
         if number >= self.oldest:
             self.oldest = number + 1
 
+    def starting(self, slots: np.ndarray) -> np.ndarray:
+        """The numbers of the transitions that start at `slots`; of none that is alive where nothing does."""
+        return self._starting[slots]
+
     def arrays(self) -> dict[str, Any]:
         """All arrays by the names that a state gives them."""
         return {**self.rows, **{f"extras/{name}": kept for name, kept in self.extras.items()}}

@@ -23,6 +23,16 @@ def slow_walk(slow, number, length):
     return rows, origin
 
 
+def slow_onward(slow, number, steps):
+    """The number of the transition `steps` after `number` in its episode, or of the last that there is."""
+    for _ in range(steps):
+        after = [k for k in slow.alive() if slow.entered[k][0] == slow.entered[number][1]]
+        if not after:
+            break
+        (number,) = after
+    return number
+
+
 @given(
     seed=st.integers(0, 2**32),
     capacity=st.integers(1, 40),
@@ -50,7 +60,11 @@ def check_sequences(pair, length, first_ones):
     alive = pair.slow.alive()
     if not alive:
         return
-    batch = pair.replay.sequences(np.array(alive) % pair.replay.capacity, length)
+    positions = np.array(alive) % pair.replay.capacity
+    further = [k % (length + 1) for k in range(len(alive))]
+    onward = [slow_onward(pair.slow, *both) % pair.replay.capacity for both in zip(alive, further, strict=True)]
+    assert pair.replay.onward(positions, np.array(further)).tolist() == onward
+    batch = pair.replay.sequences(positions, length)
     for i, number in enumerate(alive):
         rows, origin = slow_walk(pair.slow, number, length)
         seen, actions, rewards, lasts, discounts, notes = zip(*rows, strict=True)
@@ -80,3 +94,17 @@ def test_sequences_are_of_single_steps():
         Replay(space, 9, n_step=2).sequences(np.zeros(1, int), 3)
     with pytest.raises(ArgumentError, match="length is 0"):
         Replay(space, 9).sequences(np.zeros(1, int), 0)
+
+
+def test_the_last_step_of_an_episode_is_in_half_as_many_sequences_as_one_in_its_middle():
+    """Of sequences of 10 that were moved on by 0 to 9 steps: in 55 of the 100 that hold a step of the middle."""
+    replay = Replay(gym.spaces.Discrete(101), 200)
+    replay.begin(np.zeros(1, int))
+    for k in range(100):
+        replay.add_one(0, float(k == 99), k + 1, k == 99, False)
+    positions, further = np.repeat(np.arange(100), 10), np.tile(np.arange(10), 100)
+
+    batch = replay.sequences(replay.onward(positions, further), 10)
+    held = np.bincount(batch.observations[:, :10][batch.valid].numpy(), minlength=100)
+    assert held[99] == batch.terminated.sum() == 55
+    assert set(held[20:80].tolist()) == {100}

@@ -144,6 +144,22 @@ def test_memory_carries_what_was_seen():
         agent.action_probabilities(np.zeros((1, 4), dtype=np.float32))
 
 
+def test_random_steps_before_learning_starts_ask_nothing_of_memory(monkeypatch):
+    """Its first step is the first that may be greedy, in the middle of an episode, and it remembers nothing there."""
+    agent = DQN(gym.make("rltk/FrozenLake-v0"), memory="gru", **{**SMALL, "learning_starts": 50})
+    own, starts = agent.network.step, []
+
+    def step(observations, recall, start):
+        starts.append(start.tolist())
+        return own(observations, recall, start)
+
+    monkeypatch.setattr(agent.network, "step", step)
+    agent.learn(60)
+
+    assert len(starts) == 10
+    assert starts[0] == [True]
+
+
 def test_an_agent_with_memory_is_graded_by_sampling():
     """`rltk.evaluate` says why."""
     agent = DQN(gym.make("rltk/FrozenLake-v0"), memory="lstm", **SMALL).learn(40)
