@@ -20,8 +20,9 @@ from rltk.objectives.objective import Batch, Loss, Objective
 def distance_error(features: Tensor, distance: Tensor) -> Tensor:
     """L above, a scalar. features: (B, F). distance: (B, B), whose diagonal is not looked at."""
     found = torch.cdist(features, features, p=1)  # (B, B)
-    others = ~torch.eye(len(features), dtype=torch.bool, device=features.device)
-    return (found - distance)[others].square().mean()
+    itself = torch.eye(len(features), dtype=torch.bool, device=features.device)
+    error = (found - distance).masked_fill(itself, 0.0)
+    return error.square().sum() / (len(features) * (len(features) - 1))
 
 
 class Bisimulation(Objective):

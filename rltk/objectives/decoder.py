@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from rltk.encoders import Likelihood, Part
-from rltk.encoders.options import sizes
-from rltk.objectives.objective import Observations, positive
+from rltk.objectives.objective import Observations, positive, sizes
 
 
 class Decoder(nn.Module):

@@ -11,9 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from rltk.encoders import Encoder
-from rltk.encoders.options import sizes
 from rltk.errors import ArgumentError
-from rltk.objectives.objective import Batch, Loss, Objective
+from rltk.objectives.objective import Batch, Loss, Objective, sizes
 
 
 class Supervised(Objective):

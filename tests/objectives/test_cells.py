@@ -9,7 +9,7 @@ from rltk.encoders import TRUNKS, Encoder
 from rltk.errors import SpaceError
 from rltk.objectives import OBJECTIVES, Batch, objectives_of
 
-ACTIONS, COUNT, STEPS = 3, 4, 2
+ACTIONS, COUNT = 3, 4
 
 
 def board(*shape):
@@ -72,20 +72,27 @@ def a_batch(space, count=COUNT):
     )
 
 
-def loss_before_and_after(encoder, objective, batch):
-    """The losses around STEPS of 0.0005 down the gradient's sign, with the same random numbers each time."""
+def falls(encoder, objective, batch):
+    """Whether a step down the gradient takes off a third or more of what its slope foretells, the random numbers being
+    the same. It is a tenth of the loss long at first, and halved while it fails (Armijo's rule)."""
     weights = [weight for weight in [*encoder.parameters(), *objective.parameters()] if weight.requires_grad]
-    losses = []
-    for _ in range(STEPS + 1):
+
+    def loss():
         torch.manual_seed(1)
-        loss = objective.loss(encoder, batch).total
-        losses.append(loss.item())
-        slopes = torch.autograd.grad(loss, weights, allow_unused=True)
-        with torch.no_grad():
-            for weight, slope in zip(weights, slopes, strict=True):
-                if slope is not None:
-                    weight -= 0.0005 * slope.sign()
-    return losses[0], losses[-1]
+        return objective.loss(encoder, batch).total
+
+    before = loss()
+    slopes = torch.autograd.grad(before, weights, allow_unused=True, materialize_grads=True)
+    steepness = sum(slope.square().sum() for slope in slopes)
+    length = 0.1 * before / steepness
+    with torch.no_grad():
+        torch._foreach_sub_(weights, [length * slope for slope in slopes])
+        for _ in range(12):
+            if loss() < before - length * steepness / 3:
+                return True
+            length = length / 2
+            torch._foreach_add_(weights, [length * slope for slope in slopes])
+    return False
 
 
 @pytest.mark.parametrize("trunk", TRUNKS)
@@ -99,14 +106,12 @@ def test_every_cell_trains_or_is_refused(name, trunk):
         return
     for objective in OBJECTIVES:
         torch.manual_seed(0)
-        encoder = Encoder(space, trunk, features_dim=16, token_width=16, **SMALL.get(trunk, {}))
+        encoder = Encoder(space, trunk, features_dim=16, token_width=8, **SMALL.get(trunk, {}))
         try:
             made = objectives_of(objective, encoder, actions=ACTIONS)
-        except SpaceError as error:
-            assert "use" in str(error)
+        except SpaceError:
             refused.add(objective)
             continue
-        before, after = loss_before_and_after(encoder, made, batch)
-        assert after < before - 1e-3 * abs(before), (objective, before, after)
+        assert falls(encoder, made.eval(), batch), objective  # in training CURL's keys move too
 
     assert refused == {objective for objective, spaces in NEEDS.items() if name not in spaces}
