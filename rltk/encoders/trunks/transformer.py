@@ -6,8 +6,8 @@ The layer is that of `rltk.encoders.attention`. Positions number all places in t
 sinusoidal or learnt. The Vision Transformer puts a token of its own before the places, the class token, and asks it
 alone for the features; the stem "tokens" makes its patches.
 
-The readout is the mean: its weights don't grow with the places, and it learnt where "flatten" lost its ReLUs, which
-read a thousand numbers of variance 1 (direction and distance of two things on a 6x6 board, 250 steps of Adam, 2e-3).
+The readout is the mean, whose weights don't grow with the places. With the positions scaled down "flatten" learnt
+as much of a small task, and neither learnt with the other's positions: try both where it matters.
 
 Sources: Vaswani et al. (2017), "Attention is all you need", section 3; Dosovitskiy et al. (2021), "An image is worth
 16x16 words", section 3.1, equations 1 to 4, where positions are learnt.
