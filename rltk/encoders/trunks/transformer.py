@@ -6,8 +6,9 @@ The layer is that of `rltk.encoders.attention`. Positions number all places in t
 sinusoidal or learnt. The Vision Transformer puts a token of its own before the places, the class token, and asks it
 alone for the features; the stem "tokens" makes its patches.
 
-The readout is the mean, whose weights don't grow with the places. With the positions scaled down "flatten" learnt
-as much of a small task, and neither learnt with the other's positions: try both where it matters.
+The readout is the mean, whose weights don't grow with the places. For "flatten" learned positions are the better
+choice, since they begin small: on a small task it learnt with sinusoids scaled down and not with those of full size,
+the mean the other way round (one seed each).
 
 Sources: Vaswani et al. (2017), "Attention is all you need", section 3; Dosovitskiy et al. (2021), "An image is worth
 16x16 words", section 3.1, equations 1 to 4, where positions are learnt.
