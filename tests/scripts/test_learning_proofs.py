@@ -1,6 +1,7 @@
 """`rltk parity` and `rltk grades`: what they conclude from numbers, and that they go on where they were killed."""
 
 import json
+from dataclasses import replace
 
 import gymnasium as gym
 import numpy as np
@@ -181,16 +182,14 @@ def test_every_task_is_a_world_whose_optimum_is_known(name):
 
 
 @pytest.mark.parametrize("name", sorted(name for name, task in grades.TASKS.items() if task.difference))
-def test_what_differs_from_the_start_still_tells_all_states(name):
-    """The start itself shows zeros, a step away little else, and no two states look alike."""
-    env = grades.world_of(grades.TASKS[name])
+def test_what_differs_from_the_start_tells_as_much(name):
+    """The start itself shows zeros, and states that look alike in a difference do so without it."""
+    task = grades.TASKS[name]
+    env, whole = grades.world_of(task), grades.world_of(replace(task, difference=0))
     mdp = grades.MDP.from_env(env)
-    assert len(set(grades.observation_classes(env, mdp).tolist())) == mdp.n_states
     assert not env.reset(seed=1)[0].any()
-    actions = np.random.default_rng(0).integers(env.action_space.n, size=50)
-    seen = np.array([env.step(int(action))[0] for action in actions])
-    assert seen.any()
-    assert (seen != 0).mean() < 0.05
+    shown, plain = (grades.observation_classes(one, mdp).max() for one in (env, whole))
+    assert shown == plain
 
 
 def test_a_difference_takes_every_so_manieth_number():
