@@ -71,6 +71,8 @@ DQN_SETTINGS: dict[str, Any] = {
     "exploration_final_eps": 0.3,
     "double": True,
 }
+# Where the state comes as numbers the way is found soon, and less chance is enough.
+_NUMBERS = {"exploration_final_eps": 0.15}
 _ROOMS = "rltk/FourRooms-v0"
 _DOOR = "rltk/MiniGrid-DoorKey-6x6-v0"
 # Half of a reward after 14 steps rather than most of it: the shortest way is the best one with any gamma, and a step
@@ -95,12 +97,14 @@ _LSTM = {
     "n_step": 3,
 }
 TASKS = {
-    "rooms-index": Task(_ROOMS, {"observation": "index"}, 60_000),
-    "rooms-coords": Task(_ROOMS, {"observation": "coords"}, 60_000),
+    "rooms-index": Task(_ROOMS, {"observation": "index"}, 60_000, _NUMBERS),
+    "rooms-coords": Task(_ROOMS, {"observation": "coords"}, 60_000, _NUMBERS),
     "rooms-symbolic": Task(_ROOMS, {"observation": "symbolic"}, 60_000, difference=1),
     "rooms-rgb": Task(_ROOMS, {"observation": "rgb"}, 60_000, {"buffer_size": 20_000}, difference=4),
-    "cliff": Task("rltk/CliffWalking-v0", {"observation": "index"}, 40_000),
-    "taxi": Task("rltk/Taxi-v0", {"observation": "index"}, 150_000, {"gradient_steps": 2}, tabular_steps=1_000_000),
+    "cliff": Task("rltk/CliffWalking-v0", {"observation": "index"}, 40_000, _NUMBERS),
+    "taxi": Task(
+        "rltk/Taxi-v0", {"observation": "index"}, 150_000, {**_NUMBERS, "gradient_steps": 2}, tabular_steps=1_000_000
+    ),
     "door-board": Task(
         _DOOR,
         {"observation": "symbolic_onehot", "form": "image"},
