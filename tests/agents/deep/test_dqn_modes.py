@@ -158,7 +158,7 @@ def test_a_kernel_says_why_it_does_not_fit():
     from rltk.agents.deep.backends.updates import why_no_compiler, why_no_kernel
 
     env, options = gym.make("rltk/FrozenLake-v0"), {**SMALL, "backend": "auto"}
-    encoder = Encoder(env.observation_space, "mlp", features_dim=8, hidden=(16,))
+    encoder = Encoder(env.observation_space, "mlp", hidden=(16,))
     assert DQN(env, encoder=encoder, **options).updater.name == "kernel"
     frozen = DQN(env, encoder=encoder, mode="frozen", **options)
     assert frozen.updater.name == "torch"
