@@ -15,6 +15,7 @@ The axes are height, width, channels or channels, height, width; with a stack of
 lie behind each other.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -136,6 +137,21 @@ class Planes(nn.Module):
         if not len(self.numeric):
             return planes
         return torch.cat([planes, board.index_select(1, self.numeric).to(dtype) * self.scale], dim=1)
+
+    def arrays(self) -> PlaneArrays:
+        """How observations are read, for compiled code."""
+        entries = torch.arange(math.prod(self.shape)).reshape(1, *self.shape)
+        sources = self.arranged(entries)[0].permute(1, 2, 0)  # (H, W, C)
+        first, low, high = (np.zeros(sources.shape[2], np.int64) for _ in range(3))
+        scales = np.ones(sources.shape[2])
+        source, symbols = self.source.cpu().numpy(), self.symbol.cpu().numpy().ravel()
+        for channel in np.unique(source):
+            mine = np.flatnonzero(source == channel)
+            first[channel], low[channel], high[channel] = mine[0], symbols[mine[0]], symbols[mine[-1]]
+        numbers = zip(self.numeric.tolist(), self.scale.flatten().tolist(), strict=True)
+        for plane, (channel, scale) in enumerate(numbers, len(symbols)):
+            first[channel], low[channel], high[channel], scales[channel] = plane, 0, -1, scale
+        return PlaneArrays(np.ascontiguousarray(sources.numpy()), first, low, high, scales)
 
     def ids(self, observations: Tensor) -> Tensor:
         """(B, *space.shape) -> (B, channels of symbols, height, width) int64, each counted from its lowest on.

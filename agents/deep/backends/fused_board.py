@@ -4,7 +4,6 @@ It fits `rltk.encoders.CNN` on a Box that is no picture: planes, 3x3 convolution
 linear layers with a ReLU each, then a linear head. Parameters and Adam's moments are shared with torch as in `fused`.
 """
 
-import math
 from itertools import pairwise
 from typing import Any
 
@@ -152,21 +151,3 @@ def _windows(cells: np.ndarray, width: int) -> np.ndarray:
     inner = (width - 2) * filters * cells.itemsize, filters * cells.itemsize, cells.itemsize
     shape = (*outer, SIDE, count, SIDE * SIDE * filters)
     return as_strided(cells, shape, (*cells.strides[:2], *inner))
-
-
-def _reading(planes: Planes, number: Any) -> tuple[np.ndarray, ...]:
-    """What `BoardExperience` says of planes: sources, planes, low, high, scales."""
-    places = planes.arranged(torch.arange(math.prod(planes.shape)).reshape(1, *planes.shape))[0]  # (C, H, W)
-    channels = len(places)
-    first, low, high = (np.zeros(channels, np.int64) for _ in range(3))
-    scales = np.ones(channels, number)
-    source, symbol = planes.source.numpy(), planes.symbol.numpy().ravel()
-    for channel in range(channels):
-        mine = np.flatnonzero(source == channel)
-        if len(mine):
-            first[channel], low[channel], high[channel] = mine[0], symbol[mine[0]], symbol[mine[-1]]
-    for place, (channel, scale) in enumerate(
-        zip(planes.numeric.tolist(), planes.scale.flatten().tolist(), strict=True)
-    ):
-        first[channel], low[channel], high[channel], scales[channel] = len(source) + place, 0, -1, scale
-    return np.ascontiguousarray(places.permute(1, 2, 0).numpy()), first, low, high, scales
