@@ -163,7 +163,7 @@ def test_a_kernel_says_why_it_does_not_fit():
     frozen = DQN(env, encoder=encoder, mode="frozen", **options)
     assert frozen.updater.name == "torch"
     assert why_no_kernel(frozen) == "the encoder is frozen"
-    auxiliary = DQN(env, encoder=encoder, **options, **MODES["auxiliary"])
+    auxiliary = DQN(env, encoder=encoder, **options, mode="auxiliary", objectives={"autoencoder": 0.1})
     assert why_no_kernel(auxiliary) == why_no_compiler(auxiliary) == "the encoder has objectives of its own"
 
 
