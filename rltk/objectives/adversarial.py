@@ -15,8 +15,9 @@ from torch import nn
 from torch.func import functional_call
 
 from rltk.encoders import Encoder
+from rltk.encoders.options import sizes
 from rltk.objectives.decoder import Decoder
-from rltk.objectives.objective import Batch, Loss, Objective, perceptron, positive, sizes
+from rltk.objectives.objective import Batch, Loss, Objective, perceptron, positive
 
 
 class AdversarialAutoencoder(Objective):

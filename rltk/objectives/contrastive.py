@@ -20,7 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from rltk.encoders import Encoder
-from rltk.objectives.objective import Batch, Loss, Objective, Observations, perceptron, positive, sizes
+from rltk.encoders.options import sizes
+from rltk.objectives.objective import Batch, Loss, Objective, Observations, perceptron, positive
 from rltk.objectives.views import Views
 
 

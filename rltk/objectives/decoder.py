@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from rltk.encoders import Likelihood, Part
-from rltk.objectives.objective import Observations, positive, sizes
+from rltk.encoders.options import sizes
+from rltk.objectives.objective import Observations, positive
 
 
 class Decoder(nn.Module):

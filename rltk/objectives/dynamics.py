@@ -19,9 +19,10 @@ import torch
 from torch import Tensor, nn
 
 from rltk.encoders import Encoder
+from rltk.encoders.options import sizes
 from rltk.errors import ArgumentError
 from rltk.objectives.decoder import Decoder
-from rltk.objectives.objective import Batch, Loss, Objective, another, each, perceptron, sizes, tensors_of
+from rltk.objectives.objective import Batch, Loss, Objective, another, each, perceptron, tensors_of
 
 
 class Transitions(Objective):

@@ -155,13 +155,6 @@ def positive(**options: float) -> None:
             raise ArgumentError(f"{name} is {value!r}, but a number above 0 was expected")
 
 
-def sizes(**options: int) -> None:
-    """ArgumentError, by name, where one of `options` is no integer of at least 1."""
-    for name, value in options.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ArgumentError(f"{name} is {value!r}, but an integer of at least 1 was expected")
-
-
 def _check_numbers(name: str, tensor: Tensor, count: int) -> None:
     if not tensor.ndim or len(tensor) != count:
         raise ArgumentError(f"{name} has the shape {tuple(tensor.shape)}, but {count} rows, one each, were expected")

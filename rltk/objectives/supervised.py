@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from rltk.encoders import Encoder
+from rltk.encoders.options import sizes
 from rltk.errors import ArgumentError
-from rltk.objectives.objective import Batch, Loss, Objective, sizes
+from rltk.objectives.objective import Batch, Loss, Objective
 
 
 class Supervised(Objective):

@@ -19,8 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from rltk.encoders import Encoder
+from rltk.encoders.options import sizes
 from rltk.objectives.decoder import Decoder
-from rltk.objectives.objective import Batch, Loss, Objective, Observations, positive, sizes
+from rltk.objectives.objective import Batch, Loss, Objective, Observations, positive
 
 _LEAST = 1e-6  # A sigma of zero would have an infinite KL.
 
