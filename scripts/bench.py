@@ -14,6 +14,8 @@ import tyro
 from rltk.scripts.benchmarks.planning_options import PlanningOptions
 from rltk.scripts.program import start
 
+_PART = tyro.conf.arg(metavar="PART")
+
 
 @dataclass
 class Bench:
@@ -25,7 +27,7 @@ class Bench:
     """
 
     part: Annotated[
-        Literal["mdp", "env", "minigrid", "tabular", "planning", "dqn", "encoders"], tyro.conf.Positional
+        Literal["mdp", "env", "minigrid", "tabular", "planning", "dqn", "encoders"], tyro.conf.Positional, _PART
     ] = "mdp"
     """mdp: maps compiled to MDPs. env: steps a second. minigrid: its levels beside minigrid itself. tabular: learning
     steps a second. planning: MDPs solved. dqn: updates and whole runs beside Stable-Baselines3 and CleanRL.

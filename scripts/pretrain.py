@@ -37,8 +37,8 @@ class Pretrain:
     """mlp, cnn, transformer ... (a wrong name lists them all)."""
     encoder_kwargs: dict[str, str] = field(default_factory=dict)
     """Options of the encoder, as pairs: --encoder-kwargs features_dim 64"""
-    objectives: dict[str, float] = field(default_factory=lambda: {"vae": 1.0})
-    """Objectives and their weights, as pairs: --objectives vae 1 inverse 0.5"""
+    objectives: dict[str, float] = field(default_factory=dict)
+    """Objectives and their weights, as pairs: --objectives vae 1 inverse 50; the VAE alone unless given."""
     steps: int = 10_000
     """Updates."""
     batch_size: int = 256
@@ -83,7 +83,7 @@ def run(config: Pretrain) -> None:
     done = pretrain(
         encoder,
         data,
-        config.objectives,
+        config.objectives or {"vae": 1.0},
         config.steps,
         batch_size=config.batch_size,
         learning_rate=config.learning_rate,

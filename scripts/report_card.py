@@ -64,7 +64,7 @@ def run(config: ReportCard) -> None:
         encoder,
         env,
         config.levels or None,
-        range(1_000_000, 1_000_000 + config.unseen) if config.levels and config.unseen else None,
+        config.unseen if config.levels and config.unseen else None,
         gamma=config.gamma,
         device=config.device,
         seed=config.seed,

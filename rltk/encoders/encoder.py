@@ -67,7 +67,7 @@ class Encoder(nn.Module):
         parts = parts_of(self.observation_space, pictures=pictures, channels=channels)
         self.stem: Any
         if wanted == "flat":
-            self.stem = Flat(self.observation_space, pictures=pictures)
+            self.stem = Flat(self.observation_space, pictures=pictures, channels=channels)
             shapes = [Shape(1, self.stem.width)]
         else:
             self.stem = AsTokens(parts, token_width) if wanted == "tokens" else AsPlanes(parts)

@@ -35,7 +35,7 @@ class Flat(nn.Module):
     unit: Tensor
     place: Tensor  # (width,) the place that each column is of, see `parts`
 
-    def __init__(self, space: spaces.Space[Any], *, pictures: bool | None = None) -> None:
+    def __init__(self, space: spaces.Space[Any], *, pictures: bool | None = None, channels: str | None = None) -> None:
         super().__init__()
         self.kind, self.scale = "numbers", 1.0
         self.parts = nn.ModuleList()
@@ -43,7 +43,7 @@ class Flat(nn.Module):
         if isinstance(space, spaces.Dict):
             self.kind = "mixed"
             self.names = list(space.spaces)
-            self.parts.extend(Flat(part, pictures=pictures) for part in space.spaces.values())
+            self.parts.extend(Flat(part, pictures=pictures, channels=channels) for part in space.spaces.values())
             self.width = sum(part.width for part in self.parts if isinstance(part, Flat))
         elif isinstance(space, spaces.Discrete | spaces.MultiDiscrete):
             self.kind = "indices"
@@ -57,7 +57,7 @@ class Flat(nn.Module):
             raise SpaceError(f"{space} is not plain; give its plain form, rltk.encoders.Plain(space).space")
         # None is a weight: they follow from the space, but for the one that tells type and device of what is made.
         columns, before = [np.zeros(0, np.int64)], 0
-        for part in parts_of(space, pictures=pictures) if self.width else ():
+        for part in parts_of(space, pictures=pictures, channels=channels) if self.width else ():
             columns.append(before + part.columns())
             before += part.places
         self.register_buffer("place", torch.from_numpy(np.concatenate(columns)), persistent=False)

@@ -10,6 +10,7 @@ averaged, all end with the same weights, and the first one writes and shows. N p
 same batches, but for what an objective compares within a batch, which is then within a share.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -18,12 +19,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from gymnasium import spaces
 
 from rltk.agents.deep.learner import checked_device
 from rltk.agents.deep.optimisers import optimiser_of, optimiser_state, restore_optimiser
 from rltk.agents.deep.torch_random import TorchRandom
 from rltk.agents.deep.weights import arrays_of, restore_arrays
-from rltk.errors import ArgumentError, CheckpointError, LearningError
+from rltk.encoders import Encoder, encoder_of
+from rltk.errors import ArgumentError, CheckpointError, LearningError, SpaceError
 from rltk.experiments.data.transitions import Transitions
 from rltk.experiments.processes import Processes
 from rltk.experiments.tables import Tables
@@ -61,7 +64,7 @@ def pretrain(
     learning_rate: float = 1e-3,
     optimizer: str = "adam",
     optimizer_kwargs: Mapping[str, Any] | None = None,
-    max_grad_norm: float = 10.0,
+    max_grad_norm: float | None = 10.0,
     held_out: float | int | None = 0.2,
     report_every: int | None = None,
     device: str | torch.device = "auto",
@@ -104,6 +107,10 @@ def pretrain(
     save_every = report_every if save_every is None else whole("save_every", save_every, 1)
     if folder is not None and (found := latest_checkpoint(folder)) is not None:
         run.restore(found.state)
+        if run.processes.rank == 0:
+            print(f"rltk pretrain: going on from step {run.step:,} in {folder}", file=sys.stderr)
+    if run.processes.differ(run.step):
+        raise CheckpointError(f"folder: the processes stand at different steps; all of them need to see {folder}")
     first = run.processes.rank == 0
     bar = ProgressBar(steps, "pretrain", "updates", start=min(run.step, steps)) if progress_bar and first else None
     try:
@@ -131,6 +138,7 @@ class Pretraining:
     def __init__(self, encoder: Any, data: Transitions, objectives: Any, **options: Any) -> None:
         o = options
         self.step, self.history = 0, list[dict[str, float]]()
+        _check_fit(encoder, data)
         self.device = checked_device(o["device"])
         self.batch_size = whole("batch_size", o["batch_size"], 1)
         self.processes = Processes(self.device, self.batch_size)
@@ -153,9 +161,10 @@ class Pretraining:
         if not self.parameters:
             raise ArgumentError("encoder: it has no weights to train, and nor has the objective")
         self.optimiser = optimiser_of(o["optimizer"], self.parameters, o["learning_rate"], o["optimizer_kwargs"])
-        self.max_grad_norm = float(o["max_grad_norm"])
+        self.max_grad_norm = _norm(o["max_grad_norm"])
         self.amp = self.device.type == "cuda" if o["amp"] is None else bool(o["amp"])
         self._loss = self.processes.shared(_Loss(encoder, self.objective))
+        self.settings = self._settings(data, o)
         self._losses: list[float] = []
         self._terms: dict[str, Any] = {}  # sums since the last report, on the device
 
@@ -166,6 +175,8 @@ class Pretraining:
         drawn = self.streams.generator("batches")
         with self.random.owned():
             for _ in range(updates):
+                if self.processes.count > 1:  # no checkpoint holds the others' states: each update has noise of its own
+                    torch.manual_seed(self.streams.seed(f"torch {self.processes.rank} {self.step}"))
                 batch = self.train.batch(self.processes.share(self.train.draw(drawn, self.batch_size)))
                 with self._precision():
                     loss, parts = self._loss(batch)
@@ -185,6 +196,19 @@ class Pretraining:
                     self._terms[name] = self._terms.get(name, 0.0) + term.float()
                 if bar is not None:
                     bar.update(self.step, loss=self._losses[-1])
+
+    def _settings(self, data: Transitions, o: Mapping[str, Any]) -> dict[str, Any]:
+        """What makes this run the one it is, as plain JSON."""
+        names = ("batch_size", "learning_rate", "optimizer", "seed", "held_out")
+        return {
+            **{name: o[name] for name in names},
+            "optimizer_kwargs": dict(o["optimizer_kwargs"]),
+            "max_grad_norm": str(self.max_grad_norm),
+            "encoder": self.encoder.config(),
+            "objectives": self.objective.config(),
+            "data": data.digest(),
+            "processes": self.processes.count,
+        }
 
     def report(self) -> dict[str, float]:
         """The mean loss since the last report, and that on held-out levels."""
@@ -219,6 +243,7 @@ class Pretraining:
         """All that the future depends on."""
         return {
             "what": "pretraining",
+            "settings": self.settings,
             "step": self.step,
             "encoder": arrays_of(self.encoder),
             "objective": arrays_of(self.objective),
@@ -234,6 +259,12 @@ class Pretraining:
         """Go on where `state` was taken. CheckpointError where it is another run's."""
         if state.get("what") != "pretraining":
             raise CheckpointError("the folder holds something else than a pretraining run: give another folder")
+        for name, now in self.settings.items():
+            if (then := state["settings"].get(name)) != now:
+                raise CheckpointError(
+                    f"the folder holds another run: {name} was {_short(then)} there and is {_short(now)} here. Give "
+                    "the same to go on with it, or another folder"
+                )
         restore_arrays(self.encoder, state["encoder"], "encoder")
         restore_arrays(self.objective, state["objective"], "objective")
         restore_optimiser(self.optimiser, state["optimiser"])
@@ -248,6 +279,46 @@ def _objective(objectives: Any, encoder: Any, data: Transitions) -> Objective:
     if isinstance(objectives, Objective):
         return objectives
     return objectives_of(objectives, encoder, actions=max(data.n_actions, 1))  # without any, the tables refuse
+
+
+def _check_fit(encoder: Any, data: Any) -> None:
+    """ArgumentError or SpaceError where the encoder is not rltk's, or not for observations such as these."""
+    if not isinstance(data, Transitions):
+        raise ArgumentError(
+            f"data: Transitions were expected, such as every_transition(env, levels); found {type(data).__name__}"
+        )
+    if not isinstance(encoder, Encoder):
+        raise ArgumentError(
+            f"encoder: an rltk.encoders.Encoder was expected; found {type(encoder).__name__}. A torch module of your "
+            "own can be its trunk: Encoder(space, module)"
+        )
+    encoder_of(encoder, data.observation_space)  # says what does not fit
+    mine, theirs = encoder.observation_space, data.observation_space
+    pairs = [(mine, theirs)]
+    if isinstance(theirs, spaces.Dict) and isinstance(mine, spaces.Dict):
+        pairs = [(mine[name], theirs[name]) for name in theirs]
+    for own, shown in pairs:
+        if not isinstance(own, spaces.Box) or not isinstance(shown, spaces.Box) or own.dtype.kind == "f":
+            continue
+        if (shown.low < own.low).any() or (shown.high > own.high).any():
+            raise SpaceError(
+                f"the encoder reads symbols from {own.low.min()} to {own.high.max()}, and the data have "
+                f"{shown.low.min()} to {shown.high.max()}: make it for data.observation_space"
+            )
+
+
+def _norm(given: Any) -> float:
+    """The largest norm of gradients; infinity for None."""
+    if given is None:
+        return float("inf")
+    if isinstance(given, bool) or not isinstance(given, int | float) or not given > 0:
+        raise ArgumentError(f"max_grad_norm: a number above 0, or None for any; found {given!r}")
+    return float(given)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 class _Loss(torch.nn.Module):

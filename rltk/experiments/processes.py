@@ -41,10 +41,17 @@ class Processes:
         # An objective may leave a head, or what the trunk does not read, without a gradient.
         return DistributedDataParallel(module, find_unused_parameters=True)
 
+    def differ(self, number: int) -> bool:
+        """Whether the processes have different numbers."""
+        return self.any(False) if self.count == 1 else self._largest(number) != -self._largest(-number)
+
     def any(self, said: bool) -> bool:
         """Whether any process says so."""
         if self.count == 1:
             return said
-        word = torch.tensor([float(said)], device=self.device)
+        return bool(self._largest(int(said)))
+
+    def _largest(self, number: int) -> int:
+        word = torch.tensor([number], device=self.device)
         distributed.all_reduce(word, distributed.ReduceOp.MAX)
-        return bool(word.item())
+        return int(word.item())

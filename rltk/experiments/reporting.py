@@ -17,7 +17,7 @@ import gymnasium as gym
 import numpy as np
 import torch
 
-from rltk.encoders import config_of, feature_table
+from rltk.encoders import Plain, config_of, feature_table
 from rltk.errors import ArgumentError, ModelError, RltkError
 from rltk.evaluation import best_memoryless
 from rltk.evaluation.alikeness import observation_classes
@@ -25,17 +25,20 @@ from rltk.evaluation.levels import begin_level, checked_levels, name_of, own_cop
 from rltk.evaluation.representation import RepresentationGrades, Splits, grade_representation
 from rltk.evaluation.result import plain, write_json
 from rltk.mdp import MDP, bisimulation_metric, model_of, union
+from rltk.mdp.observing import observations_of
 from rltk.runs import ProgressBar, Streams
 
 _AGENT = re.compile(r"agent at \((\d+), (\d+)\) facing (\w+)")
+UNSEEN = 1_000_000  # the first seed of levels that are asked for by number
 _MOST_DISTANCES = 2_000  # states: beyond them the metric between all pairs takes minutes
 
 
 @dataclass(frozen=True, eq=False)
 class ReportCard:
     """`grades`, and what they are of. places: (S, 2) the features' two main directions; value: (S,) V*; unseen: (S,)
-    bool. bounds: what an observation allows over the start of all levels: "optimum" for the fully informed,
-    "memoryless" for the best policy found that acts on what it sees alone (None where every state looks its own)."""
+    bool. bounds: returns over the starts of the levels, by "seen" and "unseen": "optimum" of the fully informed,
+    "memoryless" of the best policies found that act on what they see alone, one for each level (None where every state
+    of each looks its own)."""
 
     encoder: dict[str, Any]
     env: str
@@ -45,7 +48,7 @@ class ReportCard:
     places: np.ndarray
     value: np.ndarray
     unseen: np.ndarray
-    bounds: dict[str, float | None]
+    bounds: dict[str, dict[str, float | None]]
 
     def to_dict(self) -> dict[str, Any]:
         """Every figure as plain JSON, without the pictures' points."""
@@ -73,10 +76,14 @@ class ReportCard:
 
     def __str__(self) -> str:
         lines = [f"{self.encoder.get('encoder', 'module')} on {self.env}", str(self.grades)]
-        memoryless = self.bounds["memoryless"]
-        lines.append(f"  {'optimum, fully informed':<32} {self.bounds['optimum']:>10.4g}")
-        if memoryless is not None:
-            lines.append(f"  {'best memoryless policy found':<32} {memoryless:>10.4g}")
+        if self.grades.distance is None:
+            lines.append(f"  bisimulation distances: not computed for {len(self.value):,} states (distances=True)")
+        lines.append(f"  {'return from the start':<38}" + "".join(f"{name:>12}" for name in self.bounds))
+        for kind, said in (("optimum", "fully informed optimum"), ("memoryless", "best memoryless policy found")):
+            values = [bound[kind] for bound in self.bounds.values()]
+            if any(value is not None for value in values):
+                told = ["-" if value is None else f"{value:.4g}" for value in values]
+                lines.append(f"  {said:<38}" + "".join(f"{one:>12}" for one in told))
         return "\n".join(lines)
 
 
@@ -98,8 +105,9 @@ def report_card(
 
         print(rltk.report_card(encoder, "rltk/MiniGrid-DoorKey-6x6-v0", levels=range(8), unseen=range(100, 104)))
 
-    levels: how many, their seeds, or layouts; None for an environment without levels. unseen: likewise, levels that
-    nothing is fitted on; those the encoder was pretrained on are for `levels`. share: of the states of `levels` that
+    levels: how many, their seeds, or layouts; None for an environment without levels. unseen: levels that nothing is
+    fitted on, so many (seeds from a million on), their seeds, or layouts; those the encoder was pretrained on are for
+    `levels`. share: of the states of `levels` that
     lines are fitted on. distances: whether to compute the exact bisimulation metric; None for up to 2,000 states.
     memoryless: whether to search the best memoryless policy where states look alike. seed: of the split, k-means and
     the search.
@@ -114,8 +122,13 @@ def report_card(
     if levels is None and unseen is not None:
         raise ArgumentError("unseen: levels to fit lines on are needed beside them: levels=")
     own = own_copy(made)
-    seen = _all_levels("levels", own, levels)
-    other = [] if unseen is None else _all_levels("unseen", own, unseen)
+    seen = _all_levels("levels", levels)
+    if isinstance(unseen, int):
+        unseen = range(UNSEEN, UNSEEN + unseen)
+    other = [] if unseen is None else _all_levels("unseen", unseen)
+    twice = {name for name, _ in seen} & {name for name, level in other if isinstance(level, int | np.integer)}
+    if twice:
+        raise ArgumentError(f"unseen: {sorted(twice)[0]} is among the levels, too; name others")
     worlds: list[World] = []
     bar = ProgressBar(len(seen) + len(other), "report card", "levels") if progress_bar else None
     try:
@@ -136,7 +149,7 @@ def report_card(
         _splits(new, share, seed),
         gamma=gamma,
         labels=_labels([world.labels for world in worlds]),
-        observed=_classes([world.classes for world in worlds]),
+        observed=_classes(worlds, mdp),
         distance=bisimulation_metric(mdp, gamma) if distances else None,
         seed=seed,
     )
@@ -149,7 +162,7 @@ def report_card(
         places=_main_directions(np.concatenate([world.features for world in worlds])),
         value=np.concatenate([world.value for world in worlds]),
         unseen=new,
-        bounds=_bounds(worlds),
+        bounds=_bounds(worlds, len(seen)),
     )
 
 
@@ -160,13 +173,13 @@ class World:
     mdp: MDP
     features: np.ndarray  # (S, F)
     value: np.ndarray  # (S,) V*
-    classes: np.ndarray  # (S,) what looks alike
+    rows: np.ndarray  # (S, bytes) what is observed
     labels: dict[str, np.ndarray]
     optimum: float
     memoryless: float | None
 
 
-def _all_levels(name: str, env: Any, wanted: Any) -> list[tuple[str, Any]]:
+def _all_levels(name: str, wanted: Any) -> list[tuple[str, Any]]:
     if wanted is None:
         return [("", None)]
     levels = checked_levels(name, wanted)
@@ -185,12 +198,14 @@ def _world(
         if mdp is None:
             raise ModelError(f"env: {reason}; a report card needs T and R")
         classes, solution = observation_classes(env, mdp), solve(mdp, gamma=gamma)
+        states, plain = np.arange(mdp.n_states), Plain(env.observation_space)
+        rows = _rows(plain.many(observations_of(env, states), len(states)))
         best = None
         if memoryless and classes.max() + 1 < mdp.n_states:
             best = best_memoryless(env, gamma, seed=seed).value
         features = feature_table(encoder, env, device=device)
         labels = labels_of(mdp)
-        return World(mdp, features, solution.value, classes, labels, solution.start_value, best)
+        return World(mdp, features, solution.value, rows, labels, solution.start_value, best)
     except RltkError as error:
         if not name:
             raise
@@ -226,10 +241,17 @@ def _labels(of_levels: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     }
 
 
-def _classes(of_levels: list[np.ndarray]) -> np.ndarray:
-    """Classes are told apart within a level alone: what looks alike in two of them asks for one action in neither."""
-    first = np.cumsum([0, *(int(classes.max()) + 1 for classes in of_levels)])
-    return np.concatenate([classes + k for classes, k in zip(of_levels, first, strict=False)])
+def _rows(observations: Any) -> np.ndarray:
+    """(S, bytes): plain observations, all parts side by side."""
+    parts = observations.values() if isinstance(observations, dict) else [observations]
+    return np.concatenate([np.ascontiguousarray(part).reshape(len(part), -1).view(np.uint8) for part in parts], axis=1)
+
+
+def _classes(worlds: list[World], mdp: MDP) -> np.ndarray:
+    """(S,) numbers, the same where states look alike and have the same actions, whatever their level: an encoder does
+    not see the level's number either."""
+    shown = np.concatenate([np.concatenate([world.rows for world in worlds]), mdp.available], axis=1)
+    return np.unique(np.ascontiguousarray(shown), axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
 
 
 def _splits(new: np.ndarray, share: float, seed: int) -> Splits:
@@ -250,7 +272,13 @@ def _main_directions(features: np.ndarray) -> np.ndarray:
     return places
 
 
-def _bounds(worlds: list[World]) -> dict[str, float | None]:
+def _bounds(worlds: list[World], seen: int) -> dict[str, dict[str, float | None]]:
+    """By seen and unseen levels."""
+    parts = {"seen": worlds[:seen], "unseen": worlds[seen:]}
+    return {name: _bound(part) for name, part in parts.items() if part}
+
+
+def _bound(worlds: list[World]) -> dict[str, float | None]:
     found = [world.memoryless for world in worlds]
     known = [world.optimum if value is None else value for world, value in zip(worlds, found, strict=True)]
     return {

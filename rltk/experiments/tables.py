@@ -28,7 +28,13 @@ class Tables:
                     f"{data.n_observations} observations; record episodes of two steps or more, or take an objective "
                     'of observations alone, such as "vae"'
                 )
-            if name not in _OF_PAIRS and name not in data.targets:
+            if name == "distance":
+                if data.distance is None:
+                    raise ArgumentError(
+                        "data: the objective needs the distances between states, and these data have none; "
+                        "every_transition(env, levels, distances=True) gives them"
+                    )
+            elif name not in _OF_PAIRS and name not in data.targets:
                 raise ArgumentError(
                     f"data: the objective needs {name!r} of each observation, and the data know "
                     f"{', '.join(data.targets) or 'nothing'}; every_transition(env, levels) gives value, q and state"
@@ -43,6 +49,8 @@ class Tables:
         }
         self._origin, self._next = (torch.from_numpy(part).to(place) for part in (data.origin, data.next))
         self._targets = {name: torch.from_numpy(target).to(device) for name, target in data.targets.items()}
+        wanted = "distance" in objective.needs
+        self._distance = torch.from_numpy(data.distance) if wanted and data.distance is not None else None
         even = len(data.weight) == 0 or bool((data.weight == data.weight[0]).all())
         self._shares = None if even else np.cumsum(data.weight) / data.weight.sum()
 
@@ -60,6 +68,9 @@ class Tables:
         at = torch.from_numpy(rows).to(self._place)
         origin = self._origin[at] if self._pairs else at
         targets = {name: target[origin.to(target.device)] for name, target in self._targets.items()}
+        if self._distance is not None:
+            here = origin.to(self._distance.device)
+            targets["distance"] = self._distance[here][:, here].to(self.device)
         if not self._pairs:
             return Batch(self._shown(origin), targets=targets)
         here = at.to(self.device)

@@ -20,8 +20,7 @@ from rltk.evaluation.representation import (
     value_r2,
 )
 from rltk.evaluation.representation.probes import PENALTIES
-from rltk.mdp import MDP
-from rltk.mdp.union import union
+from rltk.mdp import MDP, union
 
 
 @pytest.fixture

@@ -87,7 +87,8 @@ def test_every_transition_of_several_levels():
 
 
 def test_what_is_held_out_is_whole_levels():
-    data = Transitions.joined([made() for _ in range(5)])  # ten levels
+    shown = np.arange(4, dtype=np.float32)[:, None]
+    data = Transitions.joined([made(observations=shown + 4 * i) for i in range(5)])  # ten levels
     train, test = data.split(0.3, seed=1)
 
     assert (train.n_levels, test.n_levels) == (7, 3)
@@ -101,6 +102,25 @@ def test_what_is_held_out_is_whole_levels():
     for wrong in (0.0, 1.0, 0, 10, 0.01):
         with pytest.raises(ArgumentError, match="held_out"):
             data.split(wrong)
+
+
+def test_levels_that_show_the_same_are_held_out_together():
+    """Else what is held out would have been learnt from under another number."""
+    train, test = Transitions.joined([made(), made()]).split(1)
+    assert (train.n_levels, test.n_levels) == (2, 2)
+    assert not set(train.observations.ravel()) & set(test.observations.ravel())
+    for wrong in (True, None, "2"):
+        with pytest.raises(ArgumentError, match="how many"):
+            made().split(wrong)
+
+
+def test_distances_are_between_all_states():
+    """Those of the metric itself; parts of the data keep theirs."""
+    data = every_transition("rltk/FrozenLake-v0", gamma=0.9, distances=True)
+    expected = rltk.mdp.bisimulation_metric(rltk.MDP.from_env(gym.make("rltk/FrozenLake-v0")), 0.9)
+    np.testing.assert_allclose(data.distance, expected, atol=1e-5)
+    with pytest.raises(ArgumentError, match="distance has the shape"):
+        made(distance=np.zeros((3, 4)))
 
 
 def test_recorded_is_what_happened():

@@ -12,8 +12,8 @@ import torch
 from gymnasium import spaces
 
 from rltk.encoders import Encoder
-from rltk.errors import ArgumentError, CheckpointError, LearningError
-from rltk.experiments import Transitions, pretrain
+from rltk.errors import ArgumentError, CheckpointError, LearningError, SpaceError
+from rltk.experiments import Transitions, every_transition, pretrain
 
 SPACE = spaces.Dict({"board": spaces.Box(0, 3, (3, 3, 1), np.uint8), "index": spaces.Discrete(4)})
 
@@ -52,13 +52,11 @@ def weights(module):
     return {name: tensor.clone() for name, tensor in module.state_dict().items()}
 
 
-def run(steps=20, seed=0, encoder=None, objectives=None, **options):
+def run(steps=20, seed=0, encoder=None, objectives=None, data=None, **options):
     encoder = encoder_of(dropout=True) if encoder is None else encoder
     given = {"batch_size": 16, "device": "cpu", "seed": seed, "report_every": 5, **options}
-    done = pretrain(
-        encoder, data_of(), {"vae": 1.0, "inverse": 0.5} if objectives is None else objectives, steps, **given
-    )
-    return done
+    wanted = {"vae": 1.0, "inverse": 0.5} if objectives is None else objectives
+    return pretrain(encoder, data_of() if data is None else data, wanted, steps, **given)
 
 
 def same(one, other):
@@ -115,10 +113,16 @@ def test_stopped_and_resumed_it_ends_with_the_same_bits(tmp_path):
 
 def test_a_folder_of_another_run_is_refused(tmp_path):
     run(5, folder=tmp_path / "run")
-    with pytest.raises(CheckpointError, match="objective"):
-        run(5, folder=tmp_path / "run", objectives="forward")
-    with pytest.raises(CheckpointError, match="encoder"):
-        run(5, folder=tmp_path / "run", encoder=encoder_of())
+    for changes, named in (
+        ({"objectives": "forward"}, "objectives was"),
+        ({"objectives": {"vae": 2.0, "inverse": 0.5}}, "objectives was"),
+        ({"encoder": encoder_of()}, "encoder was"),
+        ({"seed": 3}, "seed was 0 there and is 3 here"),
+        ({"learning_rate": 0.1}, "learning_rate"),
+        ({"data": data_of(seed=1)}, "data was"),
+    ):
+        with pytest.raises(CheckpointError, match=named):
+            run(5, folder=tmp_path / "run", **changes)
 
 
 def test_a_loss_that_is_not_finite_stops_before_it_is_learnt():
@@ -140,6 +144,9 @@ def test_a_loss_that_is_not_finite_stops_before_it_is_learnt():
         ({"objectives": "bisimulation"}, "distance"),
         ({"objectives": {}}, "objectives"),
         ({"learning_rate": -1.0}, "optimizer"),
+        ({"max_grad_norm": -1.0}, "max_grad_norm"),
+        ({"encoder": "cnn"}, "Encoder was expected"),
+        ({"data": "CartPole-v1"}, "Transitions were expected"),
     ],
 )
 def test_what_cannot_be_pretrained(changes, message):
@@ -162,6 +169,24 @@ def test_observations_alone_serve_what_needs_no_transitions():
         pretrain(encoder_of(), alone, "inverse", 4, **options)
     with pytest.raises(ArgumentError, match="'value'"):
         pretrain(encoder_of(), alone, "supervised", 4, **options)
+
+
+def test_an_encoder_for_other_observations_is_refused():
+    """By its space's form, and by the symbols that it knows."""
+    with pytest.raises(SpaceError, match="made for"):
+        run(encoder=Encoder(spaces.Box(0, 1, (3,), np.float32)))
+    fewer = spaces.Dict({"board": spaces.Box(0, 2, (3, 3, 1), np.uint8), "index": spaces.Discrete(4)})
+    with pytest.raises(SpaceError, match="symbols from 0 to 2"):
+        run(encoder=Encoder(fewer))
+
+
+def test_distances_are_learnt():
+    """Pairs of a batch get the distances between their own states."""
+    data = every_transition("rltk/FrozenLake-v0", distances=True)
+    encoder = Encoder(data.observation_space, "mlp", hidden=(32,))
+    options = {"held_out": None, "device": "cpu", "batch_size": 32, "learning_rate": 1e-2}
+    done = pretrain(encoder, data, "bisimulation", 200, **options)
+    assert done.history[-1]["loss"] < 0.3 * done.history[0]["loss"]
 
 
 def test_rows_are_drawn_as_their_weights_say():

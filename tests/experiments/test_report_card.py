@@ -33,10 +33,8 @@ def test_a_one_hot_of_the_state_holds_everything(lake):
 
     assert card.grades.value_r2["train"] == pytest.approx(1, abs=1e-3)
     assert card.grades.dead_dimensions == 0
-    assert card.bounds == {
-        "optimum": pytest.approx(rltk.solve(lake, gamma=0.99).start_value, abs=1e-5),
-        "memoryless": None,
-    }
+    optimum = pytest.approx(rltk.solve(lake, gamma=0.99).start_value, abs=1e-5)
+    assert card.bounds == {"seen": {"optimum": optimum, "memoryless": None}}
     assert card.grades.distance is not None
 
 
@@ -67,7 +65,9 @@ def test_seen_and_unseen_levels_stand_side_by_side():
     assert card.grades.states["unseen"] == card.unseen.sum() == before.n_states
     assert set(card.grades.accuracy) == {"position", "heading"}
     assert card.places.shape == (len(card.value), 2)
-    assert card.bounds["memoryless"] is None or card.bounds["memoryless"] <= card.bounds["optimum"] + 1e-9
+    assert set(card.bounds) == {"seen", "unseen"}
+    for bound in card.bounds.values():
+        assert bound["memoryless"] is None or bound["memoryless"] <= bound["optimum"] + 1e-9
     assert max(map(len, str(card).splitlines())) <= 80
 
 
@@ -99,6 +99,7 @@ def test_what_has_no_report_card(lake):
         ({"share": 0.001}, "share"),
         ({"unseen": 2}, "unseen"),
         ({"levels": 0}, "levels"),
+        ({"levels": 3, "unseen": [5, 2]}, "seed 2 is among the levels"),
     ):
         with pytest.raises(ArgumentError, match=message):
             report_card(encoder, lake, **given)

@@ -23,6 +23,7 @@ from rltk.evaluation.representation.targets import Targets
 from rltk.mdp import MDP, bisimulation_classes
 
 EPSILON = 0.05
+_MOST_CLUSTERS = 256  # with more, most classes are single states, and k-means takes minutes to say nothing of them
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,11 +98,15 @@ def grade_representation(
         dormant_fraction=spectrum.dormant_fraction(features),
         dead_dimensions=spectrum.dead_dimensions(features),
         n_classes=n_classes,
-        rand_index=geometry.adjusted_rand_index(classes, geometry.k_means(features, n_classes, seed=seed)),
+        rand_index=None if n_classes > _MOST_CLUSTERS else _rand_index(features, classes, n_classes, seed),
         distance=None if distance is None else geometry.distance_agreement(features, distance, seed=seed),
         conflict_rate=None if observed is None else aliasing.conflict_rate(observed, targets),
         explainable_r2=None if aliased is None else aliased[1],
     )
+
+
+def _rand_index(features: np.ndarray, classes: np.ndarray, n_classes: int, seed: int) -> float:
+    return geometry.adjusted_rand_index(classes, geometry.k_means(features, n_classes, seed=seed))
 
 
 def _controls(

@@ -1,6 +1,7 @@
 """Every state of a set of levels, every action in it, every outcome, and V* and Q* of all: data without a gap."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import gymnasium as gym
@@ -12,19 +13,25 @@ from rltk.errors import ArgumentError, ModelError, RltkError
 from rltk.evaluation.levels import Levels, begin_level, checked_levels, name_of, own_copy
 from rltk.evaluation.policies import observations_of
 from rltk.experiments.data.transitions import Transitions
-from rltk.mdp import MDP, Criterion, model_of
+from rltk.mdp import MDP, Criterion, bisimulation_metric, model_of, union
 from rltk.runs import ProgressBar
 
 
 def every_transition(
-    env: Any, levels: int | Iterable[Any] | None = None, *, gamma: float = 0.99, progress_bar: bool = False
+    env: Any,
+    levels: int | Iterable[Any] | None = None,
+    *,
+    gamma: float = 0.99,
+    distances: bool = False,
+    progress_bar: bool = False,
 ) -> Transitions:
     """All transitions of `levels` of `env`, an id or an environment: so many, their seeds, or layouts. None: of the
     one that it is in, for environments without levels.
 
     Targets: "value" (M,), V* at `gamma`; "q" (M, A), Q*, -inf where an action is not available; "state" (M,). Outcomes
     are drawn in proportion to their probability, states and actions evenly. An outcome that ends the episode leads to
-    the state that the model says.
+    the state that the model says. distances: whether to compute the exact bisimulation metric between all states of all
+    levels, at `gamma`; for some thousand states at most.
 
     Raises ModelError where the environment does not know its T and R, SizeError where a level has too many states.
     """
@@ -33,10 +40,10 @@ def every_transition(
         raise ArgumentError(f"env: an id or a single Gymnasium environment; found {type(env).__name__}")
     criterion = Criterion(gamma)
     if levels is None:
-        return _of_level(made, criterion)
+        return _with_distances([_of_level(made, criterion)], gamma, distances)
     wanted, own = checked_levels("levels", levels), own_copy(made)
     bar = ProgressBar(len(wanted), "every transition", "levels") if progress_bar else None
-    parts = []
+    parts: list[tuple[Transitions, MDP]] = []
     try:
         for i in range(len(wanted)):
             parts.append(_begun(own, wanted, i, criterion))
@@ -45,10 +52,18 @@ def every_transition(
     finally:
         if bar is not None:
             bar.close()
-    return Transitions.joined(parts)
+    return _with_distances(parts, gamma, distances)
 
 
-def _begun(env: Any, levels: Levels, i: int, criterion: Criterion) -> Transitions:
+def _with_distances(parts: list[tuple[Transitions, MDP]], gamma: float, wanted: bool) -> Transitions:
+    data = Transitions.joined([part for part, _ in parts])
+    if not wanted:
+        return data
+    mdp, _ = union([mdp for _, mdp in parts])
+    return replace(data, distance=bisimulation_metric(mdp, gamma).astype(np.float32))
+
+
+def _begun(env: Any, levels: Levels, i: int, criterion: Criterion) -> tuple[Transitions, MDP]:
     try:
         begin_level(env, levels[i])
         return _of_level(env, criterion)
@@ -56,14 +71,14 @@ def _begun(env: Any, levels: Levels, i: int, criterion: Criterion) -> Transition
         raise type(error)(f"{name_of(levels, i)}: {error}") from None
 
 
-def _of_level(env: Any, criterion: Criterion) -> Transitions:
+def _of_level(env: Any, criterion: Criterion) -> tuple[Transitions, MDP]:
     mdp, _, reason = model_of(env)
     if mdp is None:
         raise ModelError(f"env: {reason}; record episodes instead: recorded(agent, env, steps)")
     plain, states = Plain(env.observation_space), np.arange(mdp.n_states)
     solution = solve(mdp, criterion=criterion)
     origin, action, reward, reached, terminated, weight = _outcomes(mdp)
-    return Transitions(
+    data = Transitions(
         observation_space=plain.space,
         observations=plain.many(observations_of(env, states), len(states)),
         level=np.zeros(len(states), np.int64),
@@ -80,6 +95,7 @@ def _of_level(env: Any, criterion: Criterion) -> Transitions:
             "state": states.astype(np.int64),
         },
     )
+    return data, mdp
 
 
 def _outcomes(mdp: MDP) -> tuple[np.ndarray, ...]:

@@ -30,6 +30,7 @@ def save_transitions(data: Transitions, folder: str | Path) -> Path:
         "lone": lone,
         "observations": {"observation": data.observations} if lone else dict(data.observations),
         "targets": dict(data.targets),
+        "distance": data.distance,
         "arrays": {name: getattr(data, name) for name in _ARRAYS},
     }
     write_checkpoint(folder, state, step=0, keep=1)
@@ -52,6 +53,7 @@ def load_transitions(folder: str | Path) -> Transitions:
         observations=observations["observation"] if state["lone"] else observations,
         n_actions=int(state["n_actions"]),
         targets=state["targets"],
+        distance=state["distance"],
         **state["arrays"],
     )
 

@@ -1,5 +1,6 @@
 """What an agent, or chance, sees in episodes of any Gymnasium environment."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import gymnasium as gym
@@ -36,7 +37,7 @@ def recorded(
     episode, memory, over = -1, None, True
     observation: Any = None
     info: Any = {}
-    for step in range(steps):
+    for _ in _counted(steps, bar):
         if over:
             episode, memory = episode + 1, None
             observation, info = env.reset(seed=int(seeds.integers(2**31)))
@@ -48,10 +49,6 @@ def recorded(
         level.append(episode)
         rows.append((len(seen) - 2, int(action) - first, float(reward), bool(terminated)))
         over = bool(terminated or truncated)
-        if bar is not None and (step % 256 == 255 or step + 1 == steps):
-            bar.update(step + 1)
-    if bar is not None:
-        bar.close()
     origin = np.array([row[0] for row in rows], np.int64)
     return Transitions(
         observation_space=plain.space,
@@ -64,6 +61,18 @@ def recorded(
         terminated=np.array([row[3] for row in rows]),
         n_actions=int(env.action_space.n),
     )
+
+
+def _counted(steps: int, bar: ProgressBar | None) -> Iterator[int]:
+    """0, 1, ... of `steps`, told to the bar, which is closed however it ends."""
+    try:
+        for step in range(steps):
+            yield step
+            if bar is not None and (step % 256 == 255 or step + 1 == steps):
+                bar.update(step + 1)
+    finally:
+        if bar is not None:
+            bar.close()
 
 
 def _action(

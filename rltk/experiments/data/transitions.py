@@ -8,6 +8,7 @@ Each observation belongs to a level. What is held out is whole levels: two frame
 picture, so a share of frames held out would measure memory.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -31,6 +32,7 @@ class Transitions:
     terminated: (K,) bool; weight: (K,) float64, how often each is drawn beside the others; n_actions: how many actions
     there are, 0 where none was seen. targets: arrays (M, ...) by name, float32 or int64: "value" and "q" ((M, A), -inf
     where an action is not available) for V* and Q*, "state" for the state's number.
+    distance: (M, M) float32, the exact bisimulation metric between all states that are observed, or None.
 
     Raises ArgumentError, naming the array, where lengths, numbers or types do not fit, or something is NaN.
     """
@@ -46,6 +48,7 @@ class Transitions:
     n_actions: int
     weight: np.ndarray = field(default_factory=lambda: np.zeros(0))
     targets: Mapping[str, np.ndarray] = field(default_factory=dict)
+    distance: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if not len(self.weight):
@@ -65,6 +68,8 @@ class Transitions:
                 )
         if not (np.isfinite(self.reward).all() and np.isfinite(self.weight).all() and (self.weight >= 0).all()):
             raise ArgumentError("data: rewards and weights have to be finite, and no weight below 0")
+        if self.distance is not None and self.distance.shape != (count, count):
+            raise ArgumentError(f"data: distance has the shape {self.distance.shape}, ({count}, {count}) was expected")
         for name, target in self.targets.items():
             if len(target) != count or np.isnan(target).any():
                 raise ArgumentError(f"data: the target {name!r} has to say something of each of {count} observations")
@@ -83,20 +88,46 @@ class Transitions:
         """How many levels there are."""
         return len(np.unique(self.level))
 
+    def digest(self) -> str:
+        """The sha256 of all of it, in hexadecimal digits: whether two runs had the same data."""
+        found = hashlib.sha256(str(self.observation_space).encode())
+        parts = self.observations.values() if isinstance(self.observations, dict) else [self.observations]
+        arrays = [getattr(self, name) for name in (*_EACH, "level")]
+        for array in (*parts, *arrays, *(self.targets[name] for name in sorted(self.targets))):
+            found.update(np.ascontiguousarray(array).tobytes())
+        return found.hexdigest()
+
     def split(self, held_out: float | int = 0.2, *, seed: int = 0) -> tuple[Self, Self]:
-        """(data to learn from, data to hold out): a share of the levels, or so many of them, drawn by `seed`.
+        """(data to learn from, data to hold out): a share of the levels, or so many of them, drawn by `seed`. Levels
+        that show the same count as one, and stay together.
 
         Raises ArgumentError where either part would have no level.
         """
-        levels = np.unique(self.level)
-        count = round(held_out * len(levels)) if isinstance(held_out, float) else held_out
+        if isinstance(held_out, bool) or not isinstance(held_out, int | float | np.number):
+            raise ArgumentError(f"held_out: a share of the levels, or how many; found {held_out!r}")
+        alike = self._alike()
+        levels = list(alike)
+        whole = isinstance(held_out, int | np.integer)
+        count = int(held_out) if whole else round(float(held_out) * len(levels))
         if not 0 < count < len(levels):
             raise ArgumentError(
-                f"held_out: {held_out} of {len(levels)} levels leaves {count} to hold out, but both parts need one; "
-                "data are held out by level, so give more levels, or held_out=None"
+                f"held_out: {held_out} of {len(levels)} levels that differ leaves {count} to hold out, but both parts "
+                "need one; data are held out by level, so give more levels, or hold nothing out"
             )
-        drawn = Streams(seed).generator("held-out levels").permutation(levels)
-        return self.of_levels(drawn[count:]), self.of_levels(drawn[:count])
+        drawn = Streams(seed).generator("held-out levels").permutation(len(levels))
+        out = [level for place in drawn[:count] for level in alike[levels[place]]]
+        return self.of_levels(np.setdiff1d(self.level, out)), self.of_levels(out)
+
+    def _alike(self) -> dict[bytes, list[int]]:
+        """Levels by what they show, in the order of their numbers."""
+        parts = list(self.observations.values()) if isinstance(self.observations, dict) else [self.observations]
+        found: dict[bytes, list[int]] = {}
+        order = np.argsort(self.level, kind="stable")
+        levels, first = np.unique(self.level[order], return_index=True)
+        for level, rows in zip(levels.tolist(), np.split(order, first[1:]), strict=True):
+            shown = hashlib.sha256(b"".join(np.ascontiguousarray(part[rows]).tobytes() for part in parts)).digest()
+            found.setdefault(shown, []).append(level)
+        return found
 
     def of_levels(self, levels: Any) -> Self:
         """What belongs to these levels alone. Their numbers stay."""
@@ -115,11 +146,13 @@ class Transitions:
             n_actions=self.n_actions,
             weight=self.weight[rows],
             targets={name: target[kept] for name, target in self.targets.items()},
+            distance=None if self.distance is None else self.distance[np.ix_(kept, kept)],
         )
 
     @classmethod
     def joined(cls, parts: list[Self]) -> Self:
-        """All of `parts` as one; levels and observations are numbered anew. Targets that not all have are left out."""
+        """All of `parts` as one; levels and observations are numbered anew. Targets that not all have are left out,
+        and distances, which are not known between the parts."""
         first = parts[0]
         if len({str(part.observation_space) for part in parts}) > 1 or len({part.n_actions for part in parts}) > 1:
             raise ArgumentError("data: only observations of one space, with the same actions, can be joined")
