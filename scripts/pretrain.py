@@ -77,7 +77,10 @@ def run(config: Pretrain) -> None:
         raise ArgumentError(f"out: a file that ends in .safetensors; found {config.out}")
     data = data_of(config, progress_bar=config.progress and first)
     torch.manual_seed(config.seed)
-    encoder = encoder_of(config.trunk, data.observation_space, parsed_options(config.encoder_kwargs))
+    options: dict[str, Any] = parsed_options(config.encoder_kwargs)
+    if not len(data):
+        options.setdefault("pictures", True)  # a folder of them, however small they are
+    encoder = encoder_of(config.trunk, data.observation_space, options)
     if first:
         print(data, file=sys.stderr)
     done = pretrain(

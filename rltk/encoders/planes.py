@@ -236,4 +236,9 @@ def _symbols_between(low: int, high: int) -> list[int]:
 
 
 def _scale_between(low: int, high: int) -> float:
+    if max(abs(low), abs(high)) >= 2**31:
+        raise SpaceError(
+            f"a board of integers from {low} to {high} says nothing of how large they are; give its Box their bounds, "
+            "or make them floats with gymnasium.wrappers.TransformObservation"
+        )
     return _UNTIGHT_SCALE if (low, high) == (0, 255) else 1 / max(abs(low), abs(high))

@@ -39,6 +39,12 @@ class Tables:
                     f"data: the objective needs {name!r} of each observation, and the data know "
                     f"{', '.join(data.targets) or 'nothing'}; every_transition(env, levels) gives value, q and state"
                 )
+        shown = data.observations.values() if isinstance(data.observations, dict) else [data.observations]
+        if all((part == part[:1]).all() for part in shown):
+            raise ArgumentError(
+                f"data: all {data.n_observations} observations are the same, so there is nothing to tell apart; record "
+                "more steps, or give other levels or pictures"
+            )
         self._pairs = len(data) > 0
         place = device if _fits(data.observations, device) else torch.device("cpu")
         self._observations = _each(data.observations, lambda part: torch.from_numpy(part).to(place))

@@ -172,6 +172,25 @@ def test_the_likelihood_is_its_equation(name):
             place += 1
 
 
+def test_a_board_without_bounds_is_refused():
+    """Numbers up to 2^63 would all be scaled to nothing."""
+    with pytest.raises(SpaceError, match="how large they are"):
+        Encoder(spaces.Box(-(2**62), 2**62, (4, 4, 1), np.int64), "cnn")
+
+
+@pytest.mark.parametrize("shape", [(5, 6, 4), (5, 5, 5)])
+def test_where_the_channels_are_is_heeded_by_every_stem(shape):
+    """Channels first, a place is a cell of all channels: hidden in the flat row as in the planes."""
+    space = spaces.Box(0, 10, shape, np.uint8)
+    encoder = Encoder(space, "mlp", hidden=(), channels="first")
+    x = torch.ones(1, *shape, dtype=torch.uint8)
+    here = torch.zeros(1, encoder.places, dtype=torch.bool)
+    here[0, 0] = True
+    row = encoder.features_of_hidden(x, here).unflatten(1, shape)[0]
+    assert not row[:, 0, 0].any()
+    assert row.sum() == math.prod(shape) - shape[0]
+
+
 def test_parts_without_numbers_are_left_out():
     """A Dict may have an empty part; where all are empty there is nothing to learn from."""
     empty = spaces.Box(0, 1, (0,), np.float32)

@@ -224,10 +224,12 @@ def test_pictures_in_folders(tmp_path):
         ({"origin": np.array([0, 4])}, "origin has 0 to 4"),
         ({"next": np.array([-1, 2])}, "next has -1"),
         ({"action": np.array([0, 2])}, "action has 0 to 2"),
+        ({"origin": np.array([0.0, 2.0])}, "origin is of float64"),
         ({"reward": np.array([0.0, np.inf], np.float32)}, "finite"),
         ({"terminated": np.array([True])}, "terminated has the shape"),
         ({"weight": np.array([1.0, -1.0])}, "below 0"),
         ({"targets": {"value": np.zeros(3)}}, "'value'"),
+        ({"targets": {"value": np.array(1.0)}}, "'value'"),
         ({"targets": {"value": np.array([0, 1, 2, np.nan])}}, "'value'"),
     ],
 )

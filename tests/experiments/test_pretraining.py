@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -187,6 +188,13 @@ def test_distances_are_learnt():
     options = {"held_out": None, "device": "cpu", "batch_size": 32, "learning_rate": 1e-2}
     done = pretrain(encoder, data, "bisimulation", 200, **options)
     assert done.history[-1]["loss"] < 0.3 * done.history[0]["loss"]
+
+
+def test_observations_that_are_all_the_same_are_refused():
+    data = data_of()
+    same = {name: np.repeat(part[:1], len(part), 0) for name, part in data.observations.items()}
+    with pytest.raises(ArgumentError, match="nothing to tell apart"):
+        run(data=replace(data, observations=same), held_out=None)
 
 
 def test_rows_are_drawn_as_their_weights_say():

@@ -60,6 +60,9 @@ class Transitions:
         for name in _EACH:
             if getattr(self, name).shape != (rows,):
                 raise ArgumentError(f"data: {name} has the shape {getattr(self, name).shape}, ({rows},) was expected")
+        for name in ("level", "origin", "next", "action"):
+            if getattr(self, name).dtype.kind not in "iu":
+                raise ArgumentError(f"data: {name} is of {getattr(self, name).dtype}; integers were expected")
         for name, most in (("origin", count), ("next", count), ("action", max(self.n_actions, 1))):
             numbers = getattr(self, name)
             if rows and not (numbers.min() >= 0 and numbers.max() < most):
@@ -71,7 +74,7 @@ class Transitions:
         if self.distance is not None and self.distance.shape != (count, count):
             raise ArgumentError(f"data: distance has the shape {self.distance.shape}, ({count}, {count}) was expected")
         for name, target in self.targets.items():
-            if len(target) != count or np.isnan(target).any():
+            if np.shape(target)[:1] != (count,) or np.isnan(target).any():
                 raise ArgumentError(f"data: the target {name!r} has to say something of each of {count} observations")
 
     def __len__(self) -> int:
