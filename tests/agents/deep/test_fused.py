@@ -328,3 +328,25 @@ def test_the_first_of_equal_actions_is_greedy():
 
     assert fused.greedy_one(_numbers()[0]) == 1
     assert set(fused.greedy(_numbers())) == {1}
+
+
+def test_moments_that_fade_become_nothing():
+    """Of a unit that no gradient reaches: below 1e-35 they are 0, so no subnormal number slows what follows; the
+    weights are torch's."""
+    parts, arrays, positions = _parts(), reference.replay(_numbers(), 3), _positions(3, 32)
+    layer = parts[0].encoder.trunk.layers[0]
+    with torch.no_grad():
+        layer.bias[0] = -1e3
+    Fused(*parts).train(arrays, positions[:1], 3e-3)
+    state = parts[2].state[layer.weight]
+    with torch.no_grad():
+        state["exp_avg"][0] = torch.tensor([1e-36, -1e-36, 1e-30, 0.0])
+    peer = reference.twin(*parts)
+
+    Fused(*parts).train(arrays, positions[1:], 3e-3)
+    reference.torch_updates(peer, arrays, positions[1:])
+
+    faded = parts[2].state[layer.weight]["exp_avg"][0]
+    assert faded[[0, 1, 3]].tolist() == [0, 0, 0]
+    assert faded[2] == pytest.approx(1e-30 * 0.81, rel=1e-5)
+    assert reference.difference(parts[0], peer[0]) < 1e-6
