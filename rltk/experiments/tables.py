@@ -8,6 +8,7 @@ import torch
 from rltk.errors import ArgumentError
 from rltk.experiments.data.transitions import Transitions
 from rltk.objectives import Batch
+from rltk.objectives.objective import each, tensors_of
 
 _OF_PAIRS = ("next_observations", "actions", "rewards", "terminated")
 
@@ -39,15 +40,14 @@ class Tables:
                     f"data: the objective needs {name!r} of each observation, and the data know "
                     f"{', '.join(data.targets) or 'nothing'}; every_transition(env, levels) gives value, q and state"
                 )
-        shown = data.observations.values() if isinstance(data.observations, dict) else [data.observations]
-        if all((part == part[:1]).all() for part in shown):
+        if all((part == part[:1]).all() for part in tensors_of(data.observations)):
             raise ArgumentError(
                 f"data: all {data.n_observations} observations are the same, so there is nothing to tell apart; record "
                 "more steps, or give other levels or pictures"
             )
         self._pairs = len(data) > 0
         place = device if _fits(data.observations, device) else torch.device("cpu")
-        self._observations = _each(data.observations, lambda part: torch.from_numpy(part).to(place))
+        self._observations = each(data.observations, lambda part: torch.from_numpy(part).to(place))
         self._place = place
         self._rows = {
             name: torch.from_numpy(np.ascontiguousarray(getattr(data, own))).to(device)
@@ -88,16 +88,11 @@ class Tables:
         )
 
     def _shown(self, numbers: torch.Tensor) -> Any:
-        return _each(self._observations, lambda part: part[numbers].to(self.device, non_blocking=True))
-
-
-def _each(tree: Any, function: Any) -> Any:
-    return {name: function(part) for name, part in tree.items()} if isinstance(tree, dict) else function(tree)
+        return each(self._observations, lambda part: part[numbers].to(self.device, non_blocking=True))
 
 
 def _fits(observations: Any, device: torch.device) -> bool:
     """Whether the observations take less than half of what a GPU has free."""
     if device.type != "cuda":
         return True
-    parts = observations.values() if isinstance(observations, dict) else [observations]
-    return sum(part.nbytes for part in parts) < torch.cuda.mem_get_info(device)[0] / 2
+    return sum(part.nbytes for part in tensors_of(observations)) < torch.cuda.mem_get_info(device)[0] / 2
