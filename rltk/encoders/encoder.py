@@ -98,9 +98,9 @@ class Encoder(nn.Module):
         """N, the places of an observation."""
         return sum(part.places for part in self.parts)
 
-    def forward(self, observations: Tensor | dict[str, Tensor]) -> Tensor:
-        """A batch of plain observations, its first axis B, -> (B, features_dim)."""
-        features: Tensor = self.readout(self.trunk(self.stem(observations)))
+    def forward(self, observations: Tensor | dict[str, Tensor], hidden: Tensor | None = None) -> Tensor:
+        """A batch of plain observations, its first axis B, -> (B, features_dim). hidden: as `tokens` takes it."""
+        features: Tensor = self.readout(self.trunk(self.stem(observations, hidden)))
         return features
 
     def tokens(self, observations: Tensor | dict[str, Tensor], hidden: Tensor | None = None) -> Tensor:
@@ -110,10 +110,10 @@ class Encoder(nn.Module):
         """
         return places_of(self.trunk(self.stem(observations, hidden)))
 
-    def features_of_hidden(self, observations: Tensor | dict[str, Tensor], hidden: Tensor) -> Tensor:
-        """(B, features_dim) where some places, (B, N) bool, are shown as zeros."""
-        features: Tensor = self.readout(self.trunk(self.stem(observations, hidden)))
-        return features
+    def both(self, observations: Tensor | dict[str, Tensor], hidden: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """(`tokens`, `forward`) of one pass through the trunk."""
+        tensors = self.trunk(self.stem(observations, hidden))
+        return places_of(tensors), self.readout(tensors)
 
     def config(self) -> dict[str, Any]:
         """Plain JSON that `encoder_from(config, observation_space)` makes an encoder of the same form of."""

@@ -31,6 +31,9 @@ class Likelihood(nn.Module):
 
     def nll(self, decoded: Tensor, observations: Tensor | dict[str, Tensor]) -> Tensor:
         """decoded (B, N, D) -> (B, N) nats: what each place of the observations costs."""
+        if len(self.counts) == 1:
+            lone: Any = self.parts[0]
+            return self._of(lone, self.heads[0](decoded), of_part(observations, lone))
         pieces: Any = zip(self.parts, self.heads, decoded.split(self.counts, dim=1), strict=True)
         return torch.cat([self._of(part, head(h), of_part(observations, part)) for part, head, h in pieces], dim=1)
 
@@ -46,14 +49,22 @@ class Likelihood(nn.Module):
 
     def _of(self, part: Any, said: Tensor, x: Any) -> Tensor:
         """said (B, n, values and numbers) -> (B, n)."""
+        if not part.values:
+            return self._of_numbers(part, said, x)
         *logits, mu = said.split([*part.values, part.numbers], dim=-1)
-        cost = said.new_zeros(said.shape[:2])
-        if logits:
-            ids = part.ids(x)  # (B, n, C)
-            for channel, scores in enumerate(logits):
-                cost = cost + nn.functional.cross_entropy(scores.mT, ids[..., channel], reduction="none")
+        ids = part.ids(x)  # (B, n, C)
+        costs = [
+            nn.functional.cross_entropy(scores.mT, ids[..., channel], reduction="none")
+            for channel, scores in enumerate(logits)
+        ]
         if part.numbers:
-            error = (part.scaled(x) - mu) / self.sigma
-            constant = math.log(self.sigma * math.sqrt(2 * math.pi))
-            cost = cost + (0.5 * error.square() + constant).sum(-1)
-        return cost
+            costs.append(self._of_numbers(part, mu, x))
+        return sum(costs[1:], costs[0])
+
+    def _of_numbers(self, part: Any, mu: Tensor, x: Any) -> Tensor:
+        """mu (B, n, K) -> (B, n)."""
+        squares, count = (part.scaled(x) - mu).square(), part.numbers
+        if part.inside is not None:
+            squares, count = squares * part.inside, part.inside.sum(-1)
+        constant = math.log(self.sigma * math.sqrt(2 * math.pi))
+        return squares.sum(-1) * (0.5 / self.sigma**2) + constant * count

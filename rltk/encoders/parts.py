@@ -9,7 +9,9 @@
     Box, a picture                patches of p x p           p p C numbers
 
 A place is what a token stands for, what is hidden where something is to be guessed, and what a likelihood is over. The
-places of a Dict are those of its parts, in the space's order. p is the largest number up to 8 that divides both sides.
+places of a Dict are those of its parts, in the space's order. A picture is what `planes` takes for one, and any board
+of numbers alone with both sides of 36 or more. p is 8, 7 or 6, whichever covers it with the least beyond its edges,
+where zeros stand that no likelihood counts.
 """
 
 import math
@@ -20,10 +22,10 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from rltk.encoders.planes import Planes, has_layout
+from rltk.encoders.planes import PICTURE_SIDE, Planes, has_layout
 from rltk.errors import SpaceError
 
-_LARGEST_PATCH = 8
+_PATCHES = (8, 7, 6)
 
 
 class Shape(NamedTuple):
@@ -40,16 +42,19 @@ class Part(nn.Module):
 
     `places` n; `layout` (height, width) in places, None where there is none; `values` how many values each of a place's
     ids can have, one number for each id; `numbers` K how many numbers a place holds. `raw` is the form of `read`.
-    `place` is an int array of an observation's own shape: the place of each entry.
+    `place` is an int array of an observation's own shape: the place of each entry. `beyond` (rows, columns) is how far
+    patches reach beyond a picture, and `inside` (n, K) is then 0 for what they hold there and 1 for the rest.
     """
 
     values: tuple[int, ...] = ()
     numbers: int = 0
     layout: tuple[int, int] | None = None
     patch: int = 1
+    beyond: tuple[int, int] = (0, 0)
     raw: Shape
     place: Tensor
     unit: Tensor
+    inside: Tensor | None
 
     def __init__(self, name: str, place: np.ndarray) -> None:
         super().__init__()
@@ -57,6 +62,7 @@ class Part(nn.Module):
         # Neither weights nor state: one follows from the space, the other tells type and device of what is read.
         self.register_buffer("place", torch.from_numpy(place.astype(np.int64)), persistent=False)
         self.register_buffer("unit", torch.ones(()), persistent=False)
+        self.register_buffer("inside", None, persistent=False)
 
     def read(self, x: Tensor) -> Tensor:
         """(B, *space.shape) -> (B, n, width) or (B, planes, height, width): numbers scaled, ids as one-hots."""
@@ -87,6 +93,7 @@ class Part(nn.Module):
         board = hidden.unflatten(1, self.layout)[:, None]  # (B, 1, h, w)
         if read.shape[2:] != self.layout:
             board = board.repeat_interleave(self.patch, 2).repeat_interleave(self.patch, 3)
+            board = board[..., : read.shape[2], : read.shape[3]]
         return read.masked_fill(board, 0.0)
 
 
@@ -157,15 +164,18 @@ class Board(Part):
     def __init__(self, name: str, space: spaces.Box, *, pictures: bool | None, channels: str | None) -> None:
         planes = Planes(space, pictures=pictures, channels=channels)
         sides = planes.height, planes.width
-        patch = _patch(sides) if planes.is_picture else 1
-        self.layout = sides[0] // patch, sides[1] // patch
-        self.patch = patch
-        cells = np.arange(math.prod(self.layout)).reshape(self.layout).repeat(patch, 0).repeat(patch, 1)  # (H, W)
-        super().__init__(name, planes.spread(cells))
+        pixels = planes.is_picture or (not planes.symbol_counts and min(sides) >= PICTURE_SIDE)
+        self.patch = patch = _patch(sides) if pixels else 1
+        self.layout = layout = -(-sides[0] // patch), -(-sides[1] // patch)
+        self.beyond = layout[0] * patch - sides[0], layout[1] * patch - sides[1]
+        cells = np.arange(math.prod(layout)).reshape(layout).repeat(patch, 0).repeat(patch, 1)
+        super().__init__(name, planes.spread(cells[: sides[0], : sides[1]]))
         self.planes = planes
         self.values = planes.symbol_counts
         self.numbers = patch * patch * len(planes.numeric)
         self.raw = Shape(math.prod(sides), planes.channels, sides)
+        if any(self.beyond):
+            self.inside = self._patches(torch.ones(1, len(planes.numeric), *sides))[0]
 
     def read(self, x: Tensor) -> Tensor:
         read: Tensor = self.planes(x)
@@ -176,9 +186,13 @@ class Board(Part):
 
     def scaled(self, x: Tensor) -> Tensor:
         numbers = self.planes.numbers(x)  # (B, K, H, W)
-        if self.patch == 1:
-            return numbers.flatten(2).mT
-        return nn.functional.unfold(numbers, self.patch, stride=self.patch).mT  # (B, n, K p p)
+        return numbers.flatten(2).mT if self.patch == 1 else self._patches(numbers)
+
+    def _patches(self, numbers: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, n, C p p)."""
+        rows, columns = self.beyond
+        whole = nn.functional.pad(numbers, (0, columns, 0, rows))
+        return nn.functional.unfold(whole, self.patch, stride=self.patch).mT
 
 
 def parts_of(space: spaces.Space[Any], *, pictures: bool | None = None, channels: str | None = None) -> list[Part]:
@@ -213,4 +227,5 @@ def exchanged(parts: Any, observations: Any, others: Any, where: Tensor) -> Any:
 
 
 def _patch(sides: tuple[int, int]) -> int:
-    return next(p for p in range(_LARGEST_PATCH, 0, -1) if not (sides[0] % p or sides[1] % p))
+    """The side of patches: what covers the picture with the least beyond it, the larger of two that do."""
+    return min(_PATCHES, key=lambda p: (sides[0] + -sides[0] % p) * (sides[1] + -sides[1] % p))

@@ -132,7 +132,8 @@ class Planes(nn.Module):
         board = self.arranged(observations)  # (B, C, H, W)
         dtype = self.scale.dtype
         if self._all_numeric:
-            return board.to(dtype) * self.scale
+            # In place where a copy was made anyway: of pictures the memory costs more than the product.
+            return board.to(dtype).mul_(self.scale) if board.dtype != dtype else board * self.scale
         planes = (board.index_select(1, self.source) == self.symbol).to(dtype)  # (B, symbols, H, W)
         if not len(self.numeric):
             return planes

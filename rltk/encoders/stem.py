@@ -85,7 +85,9 @@ class Table(nn.Module):
 
 def _embedding(part: Part, width: int) -> nn.Module:
     if isinstance(part, Board):
-        return nn.Conv2d(part.raw.width, width, part.patch, stride=part.patch)
+        patches = nn.Conv2d(part.raw.width, width, part.patch, stride=part.patch)
+        rows, columns = part.beyond
+        return nn.Sequential(nn.ZeroPad2d((0, columns, 0, rows)), patches) if rows or columns else patches
     if isinstance(part, Ids) and not part.bits:
         return Table(part.counts.tolist(), width)
     return nn.Linear(part.raw.width, width)

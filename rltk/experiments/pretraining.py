@@ -212,8 +212,9 @@ class Pretraining:
 
     def report(self) -> dict[str, float]:
         """The mean loss since the last report, and that on held-out levels."""
-        row = {"step": float(self.step), "loss": _mean(self._losses)}
-        row |= {name: float(total) / len(self._losses) for name, total in self._terms.items()}
+        terms = {name: float(total) / len(self._losses) for name, total in self._terms.items()}
+        means = self.processes.mean([_mean(self._losses), *terms.values()])  # each process knows its shares' alone
+        row = {"step": float(self.step), **dict(zip(("loss", *terms), means, strict=True))}
         if self.test is not None:
             row["held_out"] = self.held_out_loss()
         self._losses, self._terms = [], {}

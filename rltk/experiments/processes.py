@@ -1,6 +1,7 @@
 """One process of several that learn together, as `torchrun` starts them; or the only one."""
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,15 @@ class Processes:
 
         # An objective may leave a head, or what the trunk does not read, without a gradient.
         return DistributedDataParallel(module, find_unused_parameters=True)
+
+    def mean(self, numbers: Sequence[float]) -> list[float]:
+        """Each number's mean over all processes, which give equally many."""
+        if self.count == 1:
+            return list(numbers)
+        sums = torch.tensor(numbers, dtype=torch.float64, device=self.device)
+        distributed.all_reduce(sums)
+        means: list[float] = (sums / self.count).tolist()
+        return means
 
     def differ(self, number: int) -> bool:
         """Whether the processes have different numbers."""

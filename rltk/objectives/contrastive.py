@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from rltk.encoders import Encoder
 from rltk.encoders.options import sizes
-from rltk.objectives.objective import Batch, Loss, Objective, Observations, perceptron, positive
+from rltk.objectives.objective import Batch, Loss, Objective, perceptron, positive
 from rltk.objectives.views import Views
 
 
@@ -54,11 +54,6 @@ class SimCLR(Objective):
         self.projection = perceptron(encoder.features_dim, encoder.features_dim, projection)
 
     def forward(self, encoder: Encoder, batch: Batch) -> Loss:
-        views = [features_of(encoder, *self.views(batch.observations)) for _ in range(2)]
+        views = [encoder(*self.views(batch.observations)) for _ in range(2)]
         loss = nt_xent(self.projection(torch.cat(views)), self.temperature)
         return Loss(loss, {"nt_xent": loss.detach()})
-
-
-def features_of(encoder: Encoder, view: Observations, hidden: Tensor | None) -> Tensor:
-    """(B, F) of a view."""
-    return encoder(view) if hidden is None else encoder.features_of_hidden(view, hidden)

@@ -16,7 +16,7 @@ import torch
 
 from rltk.encoders import Encoder
 from rltk.errors import ArgumentError
-from rltk.objectives.contrastive import features_of, info_nce
+from rltk.objectives.contrastive import info_nce
 from rltk.objectives.objective import Batch, Loss, Objective, bilinear
 from rltk.objectives.views import Views
 
@@ -38,9 +38,9 @@ class CURL(Objective):
     def forward(self, encoder: Encoder, batch: Batch) -> Loss:
         if self.training:
             self.follow(encoder)
-        queries = features_of(encoder, *self.views(batch.observations))
+        queries = encoder(*self.views(batch.observations))
         with torch.no_grad():
-            keys = features_of(self.key_encoder, *self.views(batch.observations))
+            keys = self.key_encoder(*self.views(batch.observations))
         loss = info_nce(queries, self.w(keys))
         return Loss(loss, {"info_nce": loss.detach()})
 

@@ -35,7 +35,7 @@ class Inpainting(Objective):
 
     def forward(self, encoder: Encoder, batch: Batch) -> Loss:
         hidden = self.blocks(len(batch), next(self.parameters()).device)
-        nll = self.decoder.nll(encoder.features_of_hidden(batch.observations, hidden), batch.observations)
+        nll = self.decoder.nll(encoder(batch.observations, hidden), batch.observations)
         loss = (nll * hidden).sum() / hidden.sum()
         return Loss(loss, {"nll": loss.detach()})
 

@@ -6,8 +6,8 @@
 place holds in another observation, 10% stay as they are, so that a token has to know its place's contents whether or
 not they are shown.
 
-Where the trunk keeps its places, token i tells place i; the readout then learns nothing, and what it gives is a random
-view of learnt tokens. Elsewhere a decoder tells all places from the features.
+Where the trunk keeps its places, h_i = t_i + U phi(o) tells place i: its token, and the features, which so learn what
+all places have in common. Elsewhere a decoder tells all places from the features.
 
 Source: Devlin, Chang, Lee and Toutanova (2019), "BERT", section 3.1, task 1.
 """
@@ -15,7 +15,7 @@ Source: Devlin, Chang, Lee and Toutanova (2019), "BERT", section 3.1, task 1.
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rltk.encoders import Encoder, Likelihood, exchanged
 from rltk.errors import ArgumentError, SpaceError
@@ -57,7 +57,9 @@ class Masked(Objective):
             )
         self.share, self.from_tokens = share, _aligned(encoder)
         if self.from_tokens:
-            self.likelihood = Likelihood(encoder.parts, encoder.trunk.shapes[0].width, sigma)
+            token = encoder.trunk.shapes[0].width
+            self.context = nn.Linear(encoder.features_dim, token)
+            self.likelihood = Likelihood(encoder.parts, token, sigma)
         else:
             self.decoder = Decoder(encoder.features_dim, encoder.parts, width, sigma)
 
@@ -68,9 +70,10 @@ class Masked(Objective):
         others = another(count, device)
         shown = exchanged(encoder.parts, seen, each(seen, lambda tensor: tensor[others]), places.exchanged)
         if self.from_tokens:
-            nll = self.likelihood.nll(encoder.tokens(shown, places.hidden), seen)  # (B, N)
+            tokens, features = encoder.both(shown, places.hidden)
+            nll = self.likelihood.nll(tokens + self.context(features)[:, None], seen)  # (B, N)
         else:
-            nll = self.decoder.nll(encoder.features_of_hidden(shown, places.hidden), seen)
+            nll = self.decoder.nll(encoder(shown, places.hidden), seen)
         loss = (nll * places.chosen).sum() / places.chosen.sum()
         return Loss(loss, {"nll": loss.detach()})
 

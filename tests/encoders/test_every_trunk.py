@@ -114,7 +114,7 @@ def hides(encoder, x, others):
     changed = exchanged(encoder.parts, x, others, hidden)
     with torch.no_grad():
         assert torch.equal(encoder.tokens(changed, hidden), encoder.tokens(x, hidden))
-        assert torch.equal(encoder.features_of_hidden(changed, hidden), encoder.features_of_hidden(x, hidden))
+        assert torch.equal(encoder(changed, hidden), encoder(x, hidden))
         assert not torch.equal(encoder(changed), encoder(x))
 
 

@@ -65,10 +65,10 @@ def test_what_is_hidden_shows_nowhere(name, stem):
         here = torch.zeros(6, encoder.places, dtype=torch.bool)
         here[:, place] = True
         changed = exchanged(encoder.parts, x, other, here)
-        assert torch.equal(encoder.features_of_hidden(x, here), encoder.features_of_hidden(changed, here))
+        assert torch.equal(encoder(x, here), encoder(changed, here))
         assert torch.equal(encoder.tokens(x, here), encoder.tokens(changed, here))
         assert not torch.equal(encoder(x), encoder(changed))
-        assert not torch.equal(encoder(x), encoder.features_of_hidden(x, here))
+        assert not torch.equal(encoder(x), encoder(x, here))
 
 
 @pytest.mark.parametrize("name", SPACES)
@@ -115,6 +115,51 @@ def test_a_picture_s_places_are_patches():
     for i, j in np.ndindex(5, 6):
         patch = x[:, 8 * i : 8 * i + 8, 8 * j : 8 * j + 8].permute(0, 3, 1, 2) / 255
         assert torch.allclose(numbers[:, 6 * i + j], patch)
+
+
+@pytest.mark.parametrize("channels", ["last", "first"])
+def test_patches_reach_beyond_a_picture_that_they_do_not_divide(channels):
+    """41 x 47 by patches of 6: a row and a column of zeros beyond, which cost nothing whatever is said of them."""
+    shape = (41, 47, 3) if channels == "last" else (3, 41, 47)
+    (part,), x = parts_of(spaces.Box(0, 255, shape, np.uint8)), torch.randint(0, 256, (2, *shape), dtype=torch.uint8)
+    assert (part.patch, part.layout, part.beyond) == (6, (7, 8), (1, 1))
+    planes = x.permute(0, 3, 1, 2) if channels == "last" else x
+    whole = torch.zeros(2, 3, 42, 48)
+    whole[:, :, :41, :47] = planes / 255
+    numbers = part.scaled(x).unflatten(2, (3, 6, 6))
+    for i, j in np.ndindex(7, 8):
+        assert torch.allclose(numbers[:, 8 * i + j], whole[:, :, 6 * i : 6 * i + 6, 6 * j : 6 * j + 6])
+    assert part.inside.sum() == 3 * 41 * 47
+
+    likelihood = Likelihood([part], 4)
+    decoded = torch.randn(2, 56, 4)
+    mu = likelihood.heads[0](decoded)  # (2, 56, 108)
+    by_hand = 0.5 * (part.scaled(x) - mu).square() + 0.5 * np.log(2 * np.pi)
+    nll = likelihood.nll(decoded, x)
+    assert torch.allclose(nll, (by_hand * part.inside).sum(-1), rtol=1e-5)
+    assert nll[:, 55].allclose(by_hand.unflatten(2, (3, 6, 6))[:, 55, :, :5, :5].flatten(1).sum(-1), rtol=1e-5)
+
+
+@pytest.mark.parametrize("trunk", ["transformer", "vit", "mlp"])
+def test_hidden_patches_beyond_an_edge_hide_their_pixels(trunk):
+    encoder = Encoder(spaces.Box(0, 255, (41, 47, 3), np.uint8), trunk).eval()
+    (part,) = encoder.parts
+    x = torch.randint(0, 256, (2, 41, 47, 3), dtype=torch.uint8)
+    hidden = torch.zeros(2, 56, dtype=torch.bool)
+    hidden[:, 55] = True
+    changed = x.clone()
+    changed[:, 36:, 42:] = 255 - changed[:, 36:, 42:]
+    assert torch.equal(encoder(x, hidden), encoder(changed, hidden))
+    assert not torch.equal(encoder(x), encoder(changed))
+    assert torch.equal(part.exchanged(x, changed, hidden), changed)
+
+
+def test_large_boards_of_numbers_have_patches_and_boards_of_symbols_have_none():
+    floats = spaces.Box(0, 1, (84, 84, 3), np.float32)
+    (pixels,), (symbols,) = parts_of(floats), parts_of(spaces.Box(0, 4, (40, 40, 2), np.uint8))
+    assert (pixels.patch, pixels.places) == (7, 144)
+    assert (symbols.patch, symbols.places) == (1, 1600)
+    assert Encoder(floats, "cnn").features_dim == 512
 
 
 def test_symbols_beyond_the_bounds_count_as_the_nearest():
@@ -186,7 +231,7 @@ def test_where_the_channels_are_is_heeded_by_every_stem(shape):
     x = torch.ones(1, *shape, dtype=torch.uint8)
     here = torch.zeros(1, encoder.places, dtype=torch.bool)
     here[0, 0] = True
-    row = encoder.features_of_hidden(x, here).unflatten(1, shape)[0]
+    row = encoder(x, here).unflatten(1, shape)[0]
     assert not row[:, 0, 0].any()
     assert row.sum() == math.prod(shape) - shape[0]
 

@@ -220,7 +220,7 @@ from test_pretraining import data_of, encoder_of
 from rltk.experiments import pretrain
 done = pretrain(encoder_of().double(), data_of(), "inverse", 6, batch_size=16, device="cpu", held_out=None)
 numbers = torch.cat([tensor.flatten() for tensor in done.encoder.state_dict().values()]).tolist()
-print(json.dumps(numbers))
+print(json.dumps([numbers, [row["loss"] for row in done.history]]))
 """
 
 
@@ -241,7 +241,8 @@ def test_two_processes_learn_what_one_learns():
     assert found[0] == found[1]
     done = pretrain(encoder_of().double(), data_of(), "inverse", 6, batch_size=16, device="cpu", held_out=None)
     one = torch.cat([tensor.flatten() for tensor in done.encoder.state_dict().values()]).tolist()
-    np.testing.assert_allclose(found[0], one, atol=1e-6)
+    np.testing.assert_allclose(found[0][0], one, atol=1e-6)
+    np.testing.assert_allclose(found[0][1], [row["loss"] for row in done.history], rtol=1e-6)  # not its share's alone
     start = torch.cat([tensor.flatten() for tensor in encoder_of().double().state_dict().values()])
     assert np.abs(np.array(one) - start.numpy()).max() > 1e-3
 

@@ -8,10 +8,11 @@ import torch
 from gymnasium import spaces
 from torch import nn
 
-from rltk.encoders import Encoder, Likelihood
+from rltk.encoders import Encoder, Likelihood, parts_of
 from rltk.objectives import Batch, objectives_of
 from rltk.objectives.bisimulation import distance_error
 from rltk.objectives.contrastive import info_nce, nt_xent
+from rltk.objectives.decoder import Decoder
 from rltk.objectives.dynamics import Successor
 from rltk.objectives.inpainting import Inpainting
 from rltk.objectives.masked import Masked, choose
@@ -123,12 +124,27 @@ def test_the_masked_loss_is_over_the_chosen_places_alone():
         chosen, hidden, swapped = choose(5, 24, 0.15, torch.device("cpu"))
         shown = torch.where(swapped.reshape(5, 4, 6, 1), x[another(5, x.device)], x)
         if trunk == "cnn":
-            nll = masked.likelihood.nll(encoder.tokens(shown, hidden), x)
+            context = encoder(shown, hidden) @ masked.context.weight.T + masked.context.bias
+            nll = masked.likelihood.nll(encoder.tokens(shown, hidden) + context[:, None], x)
         else:
-            nll = masked.decoder.nll(encoder.features_of_hidden(shown, hidden), x)
+            nll = masked.decoder.nll(encoder(shown, hidden), x)
         by_hand = torch.stack([nll[b, i] for b in range(5) for i in range(24) if chosen[b, i]]).mean()
         assert loss.item() == pytest.approx(by_hand.item(), rel=1e-5)
         assert isinstance(masked.likelihood if trunk == "cnn" else masked.decoder.likelihood, Likelihood)
+
+
+def test_many_places_share_a_decoder():
+    """By hand, and its weights grow with the places' own positions alone."""
+    small, large = (spaces.Box(0, 255, (side, side, 3), np.uint8) for side in (64, 256))
+    assert isinstance(Decoder(512, parts_of(small)).layers[0], nn.Linear)
+    decoder = Decoder(512, parts_of(large), width=16)
+    assert isinstance(decoder.layers[0], nn.Linear)
+    decoder = Decoder(512, parts_of(large))
+    spread, _, mix, _ = decoder.layers
+    assert sum(weight.numel() for weight in decoder.layers.parameters()) == 512 * 64 + 64 + 1024 * 64 + 64 * 64 + 64
+    code = torch.randn(2, 512)
+    by_hand = (code @ spread.shared.weight.T + spread.shared.bias)[:, None] + spread.positions
+    assert torch.allclose(decoder.layers(code), mix(by_hand.relu()).relu(), atol=1e-5)
 
 
 def test_another_is_never_oneself_unless_alone():
