@@ -205,22 +205,32 @@ class DQN(Acting, DeepLearner):
         positions = replay.draw(self.streams.generator("replay"), s.batch_size)
         if not isinstance(replay, PrioritisedReplay):
             return positions, None
-        beta = min(max(float(schedules.values(s.priority_beta, self.timestep, 1)[0]), 0.0), 1.0)
-        return positions, np.asarray(replay.weights(positions, beta))
+        return positions, np.asarray(replay.weights(positions, self._beta()))
+
+    def _beta(self) -> float:
+        return min(max(float(schedules.values(self.settings.priority_beta, self.timestep, 1)[0]), 0.0), 1.0)
 
     def sample(self) -> Batch | SequenceBatch:
         """A batch from the replay: transitions, or sequences for networks with memory."""
-        s, replay = self.settings, self._replay()
         positions, weights = self.draw()
-        if s.memory is not None:
-            # What was drawn lies anywhere among the steps learnt from: the ends of episodes are where rewards are.
-            further = self.streams.generator("replay").integers(s.sequence_length, size=s.batch_size)
-            return replay.sequences(replay.onward(positions, further), s.sequence_length + s.burn_in)
-        batch = replay.batch(positions)
+        if self.settings.memory is not None:
+            return self._sequences(positions)
+        batch = self._replay().batch(positions)
         return batch if weights is None else batch._replace(weights=torch.as_tensor(weights, device=self.device))
 
+    def _sequences(self, positions: np.ndarray) -> SequenceBatch:
+        """What was drawn lies anywhere among the steps learnt from: the ends of episodes are where rewards are."""
+        s, replay = self.settings, self._replay()
+        further = self.streams.generator("replay").integers(s.sequence_length, size=s.batch_size)
+        ends = replay.onward(positions, further)
+        batch = replay.sequences(ends, s.sequence_length + s.burn_in)
+        if not isinstance(replay, PrioritisedReplay):
+            return batch
+        weights = replay.sequence_weights(ends, s.sequence_length, self._beta())
+        return batch._replace(weights=torch.as_tensor(weights, device=self.device))
+
     def loss(self, batch: Any) -> tuple[Tensor, Tensor]:
-        """(the loss (), each transition's error (B,)) of a batch. The equation at the top of this file."""
+        """(the loss (), each transition's error (B,), of sequences (B, L)) of a batch: the equation above."""
         if self.settings.memory is not None:
             return sequence_loss(self.network, self.target, self.values, self.settings, batch)
         outputs = self.network(batch.observations)  # (B, K, A, N)

@@ -19,7 +19,7 @@ from rltk.agents.deep.values import Values, best_actions, of_actions
 
 
 def sequence_loss(network: Any, target: Any, values: Values, settings: Settings, batch: Any) -> tuple[Tensor, Tensor]:
-    """(the loss (), each sequence's mean error (B,)) of a `rltk.replay.SequenceBatch`."""
+    """(the loss (), each step's error (B, L), NaN where nothing is learnt from it) of a `rltk.replay.SequenceBatch`."""
     outputs = network.sequence(batch.observations, batch.starts)  # (B, L + 1, K, A, N)
     with torch.no_grad():
         later = target.sequence(batch.observations, batch.starts)  # (B, L + 1, K, A, N)
@@ -35,9 +35,9 @@ def sequence_loss(network: Any, target: Any, values: Values, settings: Settings,
     steps = torch.arange(ahead.shape[1], device=ahead.device)
     learnt = batch.valid & (batch.starts[:, :1] | (steps >= settings.burn_in))  # (B, L)
     count = learnt.sum().clamp(min=1) * heads
-    weighted = learnt[..., None].to(losses.dtype)
-    errors = (errors.abs() * weighted).mean(-1).sum(1) / learnt.sum(1).clamp(min=1)
-    return (losses * weighted).sum() / count, errors
+    weighted = learnt.to(losses.dtype) if batch.weights is None else learnt * batch.weights[:, None]
+    errors = torch.where(learnt, errors.abs().mean(-1), torch.nan)
+    return (losses * weighted[..., None]).sum() / count, errors
 
 
 def n_step_returns(batch: Any, gamma: float, n: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -148,10 +148,6 @@ class Settings:
             )
         if self.memory is not None and self.mode == "auxiliary":
             raise ArgumentError("memory learns from sequences, which objectives do not take; leave objectives out")
-        if self.memory is not None and self.prioritised:
-            raise ArgumentError(
-                "memory learns from whole sequences, which are drawn uniformly; leave prioritised=True out"
-            )
         if self.memory is not None and self.bootstrapped > 1:
             raise ArgumentError("memory learns with one head; leave bootstrapped out")
 

@@ -38,6 +38,8 @@ class SequenceBatch(NamedTuple):
     valid: torch.Tensor  # (B, L) bool: the steps that are no padding
     starts: torch.Tensor  # (B, L + 1) bool: the observations that began an episode
     masks: torch.Tensor | None  # (B, L + 1, A) bool: which actions there are
+    weights: torch.Tensor | None  # (B,) float32: of importance sampling, where priorities are kept
+    positions: np.ndarray  # (B, L) int64; beyond the last step repeats of its own
     extras: dict[str, torch.Tensor]  # (B, L, ...) each
 
 

@@ -72,9 +72,18 @@ class PrioritisedReplay(Replay):
 
         beta: from 0 (no correction) to 1 (a full one). Raises ArgumentError at a position that can't be drawn.
         """
+        return self._weights(self.priorities[positions], beta)
+
+    def sequence_weights(self, ends: np.ndarray, length: int, beta: float) -> np.ndarray:
+        """The same, (B,) float32, for sequences that end at `ends` (B,): those to which `onward` leads from what `draw`
+        gave, by any number of steps below `length`, each as likely as the others."""
+        positions, ways = self._walks.ways(ends, length)
+        return self._weights((self.priorities[positions] * ways).sum(axis=1) / length, beta)
+
+    def _weights(self, priorities: np.ndarray, beta: float) -> np.ndarray:
         if not 0 <= beta <= 1:
             raise ArgumentError(f"beta is {beta!r}, but a number from 0 to 1 was expected")
-        chances = self.priorities[positions] / self._tree.total
+        chances = priorities / self._tree.total
         if not (chances > 0).all():
             raise ArgumentError(
                 "positions: some hold no transition that is alive; weigh what draw gave, before adding more"

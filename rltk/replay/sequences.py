@@ -53,6 +53,15 @@ class Walks:
             numbers = np.where((step < steps) & (after >= done.alive.start), after, numbers)
         return numbers % done.capacity
 
+    def ways(self, ends: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
+        """From which transitions `onward` leads to those at `ends` (B,) in fewer than `length` steps: their positions
+        (B, length), and of how many numbers of steps that is true (B, length), 0 where there is no transition."""
+        numbers = self._numbers(np.asarray(ends, np.int64), length)
+        last = self.onward(ends, np.ones_like(ends)) == ends  # more steps lead there too
+        away = np.arange(length - 1, -1, -1)
+        ways = np.where(last[:, None], length - away, 1) * (numbers >= 0)
+        return np.maximum(numbers, 0) % self._done.capacity, ways
+
     def _gathered(self, steps: np.ndarray, slots: np.ndarray, valid: np.ndarray, starts: np.ndarray) -> SequenceBatch:
         rows, device = self._done.rows, self._seen.device
         at, shown = storage.index(steps, device), storage.index(slots, device)
@@ -65,6 +74,8 @@ class Walks:
             is_step,
             storage.tensor(starts, device),
             self._seen.take_masks(shown),
+            None,
+            steps,
             {name: storage.take(kept, at) for name, kept in self._done.extras.items()},
         )
 

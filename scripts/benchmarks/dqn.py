@@ -6,7 +6,7 @@ turns; on a GPU, whose work CPU time does not show, seconds on the clock.
 """
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -44,25 +44,27 @@ print(json.dumps({"s": time.perf_counter() - begin}))
 """
 
 
-def bench_dqn(rounds: int, device: str = "cpu") -> list[Row]:
+def bench_dqn(rounds: int, device: str = "cpu") -> Iterator[Row]:
     """Updates, CartPole, DoorKey and the cold compile. DoorKey needs minigrid; device: "cpu" or "cuda"."""
     with one_thread():
-        rows = device_rows(device)
+        yield from device_rows(device)
         if device == "cpu":
             for case in _CASES:
-                rows += bench_kernel(*case, rounds)
+                yield from bench_kernel(*case, rounds)
         for what, space, n_actions, hidden, zeros in _CASES:
             env = Shown(space, n_actions, zeros)
-            rows.append(_agent_row(f"update, {what}", _filled_agent(env, device, hidden), env, hidden, rounds))
-        rows += [_picture_row(what, device, rounds) for what in _PICTURES]
-        rows += [_cartpole_row(hidden, device) for hidden in ((256, 256), (64, 64))]
-        rows.append(_doorkey_row(device))
-    return [*rows, cold_row()]
+            yield _agent_row(f"update, {what}", _filled_agent(env, device, hidden), env, hidden, rounds)
+        for what in _PICTURES:
+            yield _picture_row(what, device, rounds)
+        for hidden in ((256, 256), (64, 64)):
+            yield _cartpole_row(hidden, device)
+        yield _doorkey_row(device)
+    yield cold_row()
 
 
 def bench_kernel(
     what: str, space: gym.spaces.Box, n_actions: int, hidden: tuple[int, ...], zeros: float, rounds: int
-) -> list[Row]:
+) -> Iterator[Row]:
     """The compiled update alone beside SB3's `train` and CleanRL's update: two rows."""
     env = Shown(space, n_actions, zeros)
     sb3 = sb3_filled(env, hidden, _FILLED)
@@ -71,11 +73,9 @@ def bench_kernel(
         "SB3": lambda updates: sb3.train(updates, batch_size=_BATCH),
         "CleanRL": cleanrl_update(env, hidden, sb3.replay_buffer),
     }
-    rows = []
     for name, peer in peers.items():
         pair = in_turns(rounds, ours, partial(microseconds, peer, _PEER_UPDATES))
-        rows.append(_time_row(f"kernel, update, {what}; peer: {name}", *pair))
-    return rows
+        yield _time_row(f"kernel, update, {what}; peer: {name}", *pair)
 
 
 def _kernel(sb3: Any, hidden: tuple[int, ...]) -> Callable[[int], None]:

@@ -7,7 +7,7 @@ states in batches of the same size. Updates are of 256 observations. CPU time, o
 work CPU time does not show, seconds on the clock, and rows in bfloat16 besides.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -45,16 +45,16 @@ class Case:
     features: int
 
 
-def bench_encoders(rounds: int, device: str = "cpu") -> list[Row]:
+def bench_encoders(rounds: int, device: str = "cpu") -> Iterator[Row]:
     """One row a case for an update, one for the feature table."""
     with one_thread():
-        rows = device_rows(device)
+        yield from device_rows(device)
         for case in CASES:
-            rows.append(_update_row(case, rounds, device, half=False))
+            yield _update_row(case, rounds, device, half=False)
             if device == "cuda":
-                rows.append(_update_row(case, rounds, device, half=True))
-        rows += [_table_row(case, rounds, device) for case in CASES]
-    return rows
+                yield _update_row(case, rounds, device, half=True)
+        for case in CASES:
+            yield _table_row(case, rounds, device)
 
 
 # The peers, written out

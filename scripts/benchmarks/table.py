@@ -5,9 +5,9 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -27,14 +27,20 @@ class Row:
     ratio: str = ""
 
 
-def print_rows(rows: list[Row]) -> None:
-    """The machine and the rows, within 80 columns."""
+def print_rows(rows: Iterable[Row]) -> None:
+    """The machine, then each row as it is measured, within 80 columns."""
     print_text(machine())
-    table = Table(box=None, pad_edge=False)
-    for name in ("what", "ours", "peer", "ratio"):
-        table.add_column(name, justify="left" if name == "what" else "right", overflow="fold")
+    _print_row(Row("what", "ours", "peer", "ratio"))
     for row in rows:
-        table.add_row(row.what, row.ours, row.peer, row.ratio)
+        _print_row(row)
+
+
+def _print_row(row: Row) -> None:
+    """One line, or more where `what` is long. Its own table, since the widths of rows to come are not known."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, width in {"what": 41, "ours": 13, "peer": 13, "ratio": 10}.items():
+        table.add_column(name, justify="left" if name == "what" else "right", width=width, overflow="fold")
+    table.add_row(*astuple(row))
     Console(width=80).print(table)
 
 

@@ -1,5 +1,7 @@
 """Sequences: the steps of one episode, as a slow walk back through a list of all transitions finds them."""
 
+import itertools
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rltk.errors import ArgumentError
-from rltk.replay import Replay
+from rltk.replay import PrioritisedReplay, Replay
 
 
 def slow_walk(slow, number, length):
@@ -108,3 +110,28 @@ def test_the_last_step_of_an_episode_is_in_half_as_many_sequences_as_one_in_its_
     held = np.bincount(batch.observations[:, :10][batch.valid].numpy(), minlength=100)
     assert held[99] == batch.terminated.sum() == 55
     assert set(held[20:80].tolist()) == {100}
+
+
+def test_a_sequence_weighs_what_its_chance_says():
+    """Schaul et al. (2016), section 3.4, with each chance counted out over all transitions and numbers of steps: some
+    episodes are shorter than a sequence, the last one is under way, and the oldest has lost its beginning."""
+    rng = np.random.default_rng(0)
+    replay = PrioritisedReplay(gym.spaces.Discrete(100), 40)
+    replay.begin(np.zeros(1, int))
+    for k in range(57):
+        over = k in (3, 5, 18, 19, 40, 52)
+        replay.add_one(0, 0.0, k + 1, over, False)
+        if over:
+            replay.begin(np.zeros(1, int))
+    alive = np.array(replay.alive) % 40
+    replay.update(alive, rng.random(40))
+    for length in (1, 4, 9):
+        chances = np.zeros(40)
+        for position, steps in itertools.product(alive, range(length)):
+            (end,) = replay.onward(np.array([position]), np.array([steps]))
+            chances[end] += replay.priorities[position] / replay.priorities.sum() / length
+        assert chances.sum() == pytest.approx(1)
+        expected = (40 * chances[alive]) ** -0.7
+        np.testing.assert_allclose(replay.sequence_weights(alive, length, 0.7), expected / expected.max(), rtol=1e-6)
+    with pytest.raises(ArgumentError, match="beta"):
+        replay.sequence_weights(alive, 4, 2.0)

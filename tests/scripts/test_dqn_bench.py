@@ -48,7 +48,7 @@ def test_every_row_is_measured(small, monkeypatch, capsys):
     if importlib.util.find_spec("rltk.encoders") is None:
         monkeypatch.setattr(dqn, "_PICTURES", {})
 
-    rows = dqn.bench_dqn(1)
+    rows = list(dqn.bench_dqn(1))
 
     text = "\n".join(row.what for row in rows)
     for what in ("peer: CleanRL", "peer: SB3", "update, 4-64-64-2", "CartPole", "DoorKey", "cold"):

@@ -81,7 +81,9 @@ class TorchUpdates:
                 loss, errors = self.backward(batch)
                 losses.append(self.step(loss, batch))
                 if isinstance(learner.replay, PrioritisedReplay):
-                    learner.replay.update(batch.positions, errors.cpu().numpy())
+                    found = errors.cpu().numpy()
+                    learnt = ~np.isnan(found)  # all of a batch, some steps of a sequence
+                    learner.replay.update(batch.positions[learnt], found[learnt])
         finally:
             learner.network.encoder.eval()  # behaviour is without dropout; noise in the head stays
         return losses

@@ -80,7 +80,7 @@ CASES = {
         "atoms": 5,
     },
     "lstm": {"memory": "lstm", **MEMORY},
-    "gru, double": {"memory": "gru", "double": True, **MEMORY},
+    "gru, double, prioritised": {"memory": "gru", "double": True, "prioritised": True, **MEMORY},
     "sru, quantile": {"memory": "sru", "values": "quantile", "atoms": 5, **MEMORY},
     "transformer, dueling, three steps": {"memory": "transformer", "dueling": True, "n_step": 3, **MEMORY},
 }

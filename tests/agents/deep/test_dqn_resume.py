@@ -59,7 +59,10 @@ ROADS = {
     "double, averaged": (tabular, {"double": True, "tau": 0.01, "target_update_interval": 1}),
     "noisy, dueling, C51": (tabular, {"noisy": True, "dueling": True, "values": "categorical", "atoms": 5}),
     "bootstrapped": (tabular, {"bootstrapped": 3}),
-    "lstm": (cart_pole, {"memory": "lstm", "memory_size": 8, "sequence_length": 4, "burn_in": 2}),
+    "lstm, prioritised": (
+        cart_pole,
+        {"memory": "lstm", "memory_size": 8, "sequence_length": 4, "burn_in": 2, "prioritised": True},
+    ),
     "rmsprop, a schedule": (tabular, {"optimizer": "rmsprop", "learning_rate": rltk.runs.linear(1e-3, 1e-4, 300)}),
 }
 every_road = pytest.mark.parametrize("road", ROADS)

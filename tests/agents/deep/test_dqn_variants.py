@@ -46,6 +46,36 @@ def falls(agent, updates=60):
     return np.mean(losses[-10:]) < np.mean(losses[:10])
 
 
+def test_the_steps_of_a_sequence_get_their_own_priorities():
+    """Those that were learnt from, by how wrong the network was there; the others keep what they had."""
+    options = {"memory": "gru", "memory_size": 8, "sequence_length": 4, "burn_in": 2, "prioritised": True}
+    agent = lake(backend="torch", learning_rate=0.0, max_grad_norm=1.0, n_step=2, **options).learn(32)
+    batch, before = agent.sample(), agent.replay.priorities.copy()
+    _, errors = agent.loss(batch)
+    assert errors.shape == batch.positions.shape == (16, 6)
+    learnt = batch.valid & (batch.starts[:, :1] | (torch.arange(6) >= 2))
+    assert torch.equal(~errors.isnan(), learnt)
+    assert 0 < batch.weights.min() < batch.weights.max() == 1
+
+    agent.sample = lambda: batch
+    agent.train(1)
+    after, said = agent.replay.priorities, {}
+    for place in zip(*np.nonzero(learnt.numpy()), strict=True):
+        said.setdefault(batch.positions[place], set()).add(round((errors[place].item() + 1e-6) ** 0.6, 6))
+    assert all(round(float(after[place]), 6) in found for place, found in said.items())
+    untouched = np.setdiff1d(np.arange(agent.replay.capacity), list(said))
+    np.testing.assert_array_equal(after[untouched], before[untouched])
+
+
+def test_the_loss_of_sequences_is_weighted():
+    """A batch of two sequences: the weighted mean of the losses of each alone."""
+    agent = lake(backend="torch", memory="lstm", memory_size=8, sequence_length=4, burn_in=0, batch_size=2).learn(64)
+    batch = agent.sample()
+    loss, _ = agent.loss(batch._replace(weights=torch.tensor([1.0, 0.25])))
+    alone = [agent.loss(batch._replace(weights=torch.eye(2)[i]))[0] for i in range(2)]
+    assert loss.item() == pytest.approx((alone[0] + 0.25 * alone[1]).item(), rel=1e-5)
+
+
 @pytest.mark.parametrize("pair", PAIRS, ids="+".join)
 def test_two_variants_together_learn(pair):
     """The loss on one batch falls, and the greedy policy is one of the environment's."""
@@ -183,7 +213,7 @@ def test_an_agent_with_memory_is_graded_by_sampling():
         ({"optimizer": "lion"}, "adam"),
         ({"optimizer_kwargs": {"momentum": 1}}, "adam does not take"),
         ({"memory": "ntm"}, "lstm"),
-        ({"memory": "lstm", "prioritised": True}, "whole sequences"),
+        ({"memory": "lstm", "bootstrapped": 3}, "one head"),
         ({"backend": "jax"}, "auto, torch, compiled"),
         ({"device": "tpu9"}, "device"),
         ({"encoder": "vit9"}, "mlp"),
