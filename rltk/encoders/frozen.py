@@ -6,6 +6,8 @@
 States go through the encoder in batches, so many numbers at a time that a batch stays in the processor's memory.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
 
@@ -32,7 +34,8 @@ class Frozen:
     """A copy of `encoder` in eval mode, without gradients, on `device`: what becomes of the original changes nothing.
 
     observation_space: of one observation, as an environment gives it. batch_size: how many go through at once; None for
-    what suits their size. `features_dim` is F.
+    what suits their size. `features_dim` is F. copy: False for an encoder in eval mode, on `device`, that nobody trains
+    meanwhile.
 
     Raises SpaceError and ArgumentError where the encoder can't take these observations.
     """
@@ -44,6 +47,7 @@ class Frozen:
         *,
         device: str | torch.device = "auto",
         batch_size: int | None = None,
+        copy: bool = True,
     ) -> None:
         if not isinstance(encoder, nn.Module):
             raise ArgumentError(
@@ -56,7 +60,7 @@ class Frozen:
         self.device = checked_device(device)
         self.features_dim = int(encoder_of(encoder, self.plain.space).features_dim)
         self.batch_size = batch_size or _suiting(self.plain.space, self.device)
-        self._encoder = deepcopy(encoder).to(self.device).requires_grad_(False).eval()
+        self._encoder = deepcopy(encoder).to(self.device).requires_grad_(False).eval() if copy else encoder
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Frozen":
         return self  # It never changes, so copies of an environment share it.
@@ -96,20 +100,47 @@ def feature_table(
     Raises ModelError, with the reason, for an environment without a model; SpaceError and ArgumentError where the
     encoder can't take these observations.
     """
-    if not isinstance(of, gym.Env | gym.vector.VectorEnv):
-        space = getattr(encoder, "observation_space", None)
-        if not isinstance(space, spaces.Space):
-            raise ArgumentError(
-                f"{type(encoder).__name__} has no observation_space, so observations can't be checked; give it one, or "
-                "give the environment"
-            )
-        return Frozen(encoder, space, device=device, batch_size=batch_size).many(of, _length(of))
-    mdp, _, reason = model_of(of)
-    if mdp is None:
-        raise ModelError(f"the states of {type(of.unwrapped).__name__} are not known: {reason}; give observations")
-    single: Any = getattr(of, "single_observation_space", of.observation_space)
-    frozen = Frozen(encoder, single, device=device, batch_size=batch_size)
-    return table_of(frozen, of, mdp.n_states)
+    space, mdp = _told(encoder, of)
+    with _in_eval_mode(encoder):
+        copy = any(tensor.device != checked_device(device) for tensor in _tensors(encoder))
+        frozen = Frozen(encoder, space, device=device, batch_size=batch_size, copy=copy)
+        return frozen.many(of, _length(of)) if mdp is None else table_of(frozen, of, mdp.n_states)
+
+
+def _told(encoder: nn.Module, of: Any) -> tuple[spaces.Space[Any], Any]:
+    """(the space of one observation, the MDP whose states are meant, or None where observations are given)."""
+    if isinstance(of, gym.Env | gym.vector.VectorEnv):
+        mdp, _, reason = model_of(of)
+        if mdp is None:
+            raise ModelError(f"the states of {type(of.unwrapped).__name__} are not known: {reason}; give observations")
+        single: Any = getattr(of, "single_observation_space", of.observation_space)
+        return single, mdp
+    space = getattr(encoder, "observation_space", None)
+    if not isinstance(space, spaces.Space):
+        raise ArgumentError(
+            f"{type(encoder).__name__} has no observation_space, so observations can't be checked; give it one, or "
+            "give the environment"
+        )
+    return space, None
+
+
+@contextmanager
+def _in_eval_mode(encoder: Any) -> Iterator[None]:
+    """Inside, all of `encoder` is in eval mode; what was in training is again afterwards."""
+    training = [module for module in encoder.modules() if module.training] if isinstance(encoder, nn.Module) else []
+    for module in training:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+def _tensors(encoder: Any) -> Iterator[torch.Tensor]:
+    if isinstance(encoder, nn.Module):
+        yield from encoder.parameters()
+        yield from encoder.buffers()
 
 
 def table_of(frozen: Frozen, env: Any, n_states: int) -> NDArray[np.float32]:

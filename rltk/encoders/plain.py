@@ -196,7 +196,12 @@ class _Words(_Numbers):
 
 def _all_finite(value: NDArray[Any]) -> bool:
     # Of few numbers this takes less than half of NumPy's time, and each step of a learner asks it.
-    return all(map(math.isfinite, value.flat)) if value.size <= 8 else bool(np.isfinite(value).all())
+    if value.size <= 8:
+        return all(map(math.isfinite, value.flat))
+    # Of many, the sum of squares needs no array: what is not finite makes it so, as do numbers beyond 1e19.
+    row = value.ravel()
+    with np.errstate(all="ignore"):
+        return math.isfinite(np.dot(row, row)) or bool(np.isfinite(row).all())
 
 
 def _leaves(space: spaces.Space[Any], path: tuple[Any, ...]) -> Iterator[_Numbers]:

@@ -54,8 +54,14 @@ def test_a_table_holds_the_features_of_all_states(observation):
 def test_making_a_table_leaves_the_encoder_as_it_is(env):
     """Mode, gradients and random numbers are its owner's."""
     encoder = encoder_for(env).train()
+    encoder.readout.eval()
     before = torch.get_rng_state()
     feature_table(encoder, env)
+    assert encoder.training
+    assert encoder.trunk.training
+    assert not encoder.readout.training
+    with pytest.raises(ArgumentError):
+        feature_table(encoder, [])
     assert encoder.training
     assert all(parameter.requires_grad for parameter in encoder.parameters())
     assert torch.equal(torch.get_rng_state(), before)

@@ -51,6 +51,20 @@ def same(one, other):
         np.testing.assert_array_equal(one.targets[name], other.targets[name])
 
 
+def test_pictures_of_floats_that_nobody_scaled_are_refused():
+    """Bytes turned into floats, in a space without bounds. Scaled ones pass, and so do bounds that say 0..255."""
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 40, 36, 3)).astype(np.float32)
+    free = spaces.Box(-np.inf, np.inf, (40, 36, 3), np.float32)
+    with pytest.raises(SpaceError, match="divide them by 255"):
+        made(observation_space=free, observations=pixels)
+    both = spaces.Dict({"seen": free, "row": spaces.Box(-9, 9, (1,), np.float32)})
+    with pytest.raises(SpaceError, match="divide them by 255"):
+        made(observation_space=both, observations={"seen": pixels, "row": np.zeros((4, 1), np.float32)})
+    made(observation_space=free, observations=pixels / 255)
+    made(observation_space=spaces.Box(0, 255, (40, 36, 3), np.float32), observations=pixels)
+    made(observation_space=spaces.Box(-np.inf, np.inf, (7, 7, 3), np.float32), observations=pixels[:, :7, :7])
+
+
 def test_every_transition_is_the_model_and_its_answers():
     """Each outcome of FrozenLake with its probability; V*, Q* and the observation of each state."""
     env = gym.make("rltk/FrozenLake-v0", observation="coords")

@@ -17,10 +17,32 @@ import numpy as np
 from gymnasium import spaces
 
 from rltk.encoders import Plain
-from rltk.errors import ArgumentError
+from rltk.encoders.planes import MOST_SYMBOLS, PICTURE_SIDE, has_layout
+from rltk.errors import ArgumentError, SpaceError
 from rltk.runs import Streams
 
 _EACH = ("origin", "action", "reward", "next", "terminated", "weight")
+
+
+_LOOKED_AT = 64  # observations, from the first one on
+
+
+def _check_pixels(space: spaces.Space[Any], observations: Any) -> None:
+    """SpaceError at pictures of floats from 0 to 255 whose space does not say so: nothing would scale them."""
+    if isinstance(space, spaces.Dict):
+        for name, part in space.items():
+            _check_pixels(part, observations[name])
+        return
+    if not isinstance(space, spaces.Box) or space.dtype.kind != "f" or not has_layout(space):
+        return
+    seen = observations[:_LOOKED_AT]
+    if min(sorted(space.shape)[-2:]) < PICTURE_SIDE or (space.high == 255).all() or seen.max() <= MOST_SYMBOLS:
+        return
+    if seen.min() >= 0 and seen.max() <= 255 and (seen == np.round(seen)).all():
+        raise SpaceError(
+            f"data: these pictures {space.shape} hold whole numbers up to {seen.max():g} as {space.dtype}, which looks "
+            "like pixels that nobody scaled; give them as uint8 in a Box from 0 to 255, or divide them by 255"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +56,8 @@ class Transitions:
     where an action is not available) for V* and Q*, "state" for the state's number.
     distance: (M, M) float32, the exact bisimulation metric between all states that are observed, or None.
 
-    Raises ArgumentError, naming the array, where lengths, numbers or types do not fit, or something is NaN.
+    Raises ArgumentError, naming the array, where lengths, numbers or types do not fit, or something is NaN; SpaceError
+    for pictures of floats from 0 to 255.
     """
 
     observation_space: spaces.Space[Any]
@@ -57,6 +80,7 @@ class Transitions:
         if not count:
             raise ArgumentError("data: no observation in it; record some steps, or give levels that have states")
         Plain(self.observation_space).many(self.observations, count)  # says what does not fit
+        _check_pixels(self.observation_space, self.observations)
         for name in _EACH:
             if getattr(self, name).shape != (rows,):
                 raise ArgumentError(f"data: {name} has the shape {getattr(self, name).shape}, ({rows},) was expected")
