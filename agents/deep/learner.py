@@ -22,8 +22,9 @@ from rltk.runs import CallbackList, Progress, ProgressBar, Streams, latest_check
 from rltk.runs.checks import checked_count
 from rltk.runs.interrupts import held_interrupts
 from rltk.runs.pace import MOMENT
+from rltk.runs.recent import RecentEpisodes
 
-_RECENT_EPISODES = 100
+_RECENT_LOSSES = 100
 
 
 class DeepLearner:
@@ -45,8 +46,8 @@ class DeepLearner:
         self.updates = 0
         self.owed = 0  # updates that are due before the next step
         self.last_checkpoint: Path | None = None
-        self.losses: deque[float] = deque(maxlen=_RECENT_EPISODES)
-        self._recent: deque[tuple[float, int]] = deque(maxlen=_RECENT_EPISODES)
+        self.losses: deque[float] = deque(maxlen=_RECENT_LOSSES)
+        self._recent = RecentEpisodes()
         self._fault = ""  # what stopped learning for good
         self._logger: Any = None
 
@@ -145,7 +146,7 @@ class DeepLearner:
                 with held_interrupts():
                     self._piece(min(target, callbacks.due))
                 if bar is not None:
-                    bar.update(min(self.timestep - begin[0], total_timesteps), **self._bar_fields())
+                    bar.update(min(self.timestep - begin[0], total_timesteps), **self._recent.bar_fields())
                 if self._logger is not None and self.episodes - logged >= log_interval:
                     logged = self.episodes
                     self._write_log(self._metrics(begin))
@@ -240,19 +241,11 @@ class DeepLearner:
         self._logger.dump(step=self.timestep)
 
     def _metrics(self, begin: tuple[int, float]) -> dict[str, float]:
-        seconds = max(time.perf_counter() - begin[1], 1e-9)
-        metrics = {"time/fps": (self.timestep - begin[0]) / seconds, "time/episodes": float(self.episodes)}
-        if self._recent:
-            returns, lengths = zip(*self._recent, strict=True)
-            metrics["rollout/ep_rew_mean"] = float(np.mean(returns))
-            metrics["rollout/ep_len_mean"] = float(np.mean(lengths))
+        metrics = self._recent.metrics(self, begin)
         if self.updates:
             metrics["train/n_updates"] = float(self.updates)
             metrics["train/loss"] = float(np.mean(self.losses))
         return metrics
-
-    def _bar_fields(self) -> dict[str, float]:
-        return {"ep_rew_mean": float(np.mean([r for r, _ in self._recent]))} if self._recent else {}
 
     # Checkpoints
 
@@ -272,8 +265,7 @@ class DeepLearner:
             "updates": self.updates,
             "owed": self.owed,
             "losses": np.array(self.losses, dtype=np.float64),
-            "recent_returns": np.array([r for r, _ in self._recent], dtype=np.float64),
-            "recent_lengths": np.array([n for _, n in self._recent], dtype=np.int64),
+            **self._recent.state(),
             "streams": self.streams.state(),
             "torch": self.random.state(),
             "players": self.players.state(),
@@ -297,9 +289,8 @@ class DeepLearner:
         self._restore_own(state)
         self.timestep, self.episodes, self.updates = (int(state[n]) for n in ("timestep", "episodes", "updates"))
         self.owed = int(state.get("owed", 0))  # states of before there was such a thing owe nothing
-        self.losses = deque(state["losses"].tolist(), maxlen=_RECENT_EPISODES)
-        returns, lengths = state["recent_returns"].tolist(), state["recent_lengths"].tolist()
-        self._recent = deque(zip(returns, lengths, strict=True), maxlen=_RECENT_EPISODES)
+        self.losses = deque(state["losses"].tolist(), maxlen=_RECENT_LOSSES)
+        self._recent = RecentEpisodes.restored(state)
         self.streams.restore(state["streams"])
         self.random.restore(state["torch"])
         self.players.restore(state["players"])

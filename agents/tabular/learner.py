@@ -1,7 +1,6 @@
 """What every tabular learner shares: its table, its loop, its random streams, and its place in a checkpoint."""
 
 import time
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
@@ -27,10 +26,10 @@ from rltk.runs import (
 from rltk.runs.checks import checked_count, checked_finite, checked_rate
 from rltk.runs.interrupts import held_interrupts
 from rltk.runs.pace import Pace
+from rltk.runs.recent import KEPT, RecentEpisodes
 
 # Steps between two looks at the progress bar and at the keyboard. How they are cut changes nothing of what is learnt.
 _FIRST_PIECE = {"compiled": 20_000, "gymnasium": 100}
-_RECENT_EPISODES = 100
 
 
 class NoMemory(NamedTuple):
@@ -92,7 +91,7 @@ class TabularLearner:
         self.episodes = 0
         self._fault = ""  # what stopped learning for good
         self._at_work = False  # whether a piece has begun to change the table
-        self._recent: deque[tuple[float, int]] = deque(maxlen=_RECENT_EPISODES)
+        self._recent = RecentEpisodes()
 
     @classmethod
     def options(cls) -> tuple[str, ...]:
@@ -170,12 +169,14 @@ class TabularLearner:
                     self._learn_guarded(piece)
                 pace.note(piece, begun)
                 if bar is not None:
-                    bar.update(self.timestep - begin[0], **self._bar_fields())
+                    bar.update(self.timestep - begin[0], **self._recent.bar_fields())
                 at_end = self.timestep == target
                 if callbacks and (at_end or self.timestep == callbacks.due):
                     self._settle()
                     settled = True
-                    going = callbacks(Progress(self, self.timestep, self.episodes, self._metrics(begin)), at_end)
+                    going = callbacks(
+                        Progress(self, self.timestep, self.episodes, self._recent.metrics(self, begin)), at_end
+                    )
         finally:
             if bar is not None:
                 bar.close()
@@ -218,7 +219,7 @@ class TabularLearner:
         self.experience.leave()
         self.timestep += count
         self.episodes += finished.returns.size
-        recent = finished.returns[-_RECENT_EPISODES:].tolist(), finished.lengths[-_RECENT_EPISODES:].tolist()
+        recent = finished.returns[-KEPT:].tolist(), finished.lengths[-KEPT:].tolist()
         self._recent.extend(zip(*recent, strict=True))
 
     def coming_rates(self, count: int) -> Rates:
@@ -272,20 +273,6 @@ class TabularLearner:
     def _rate_now(self) -> float:
         return float(schedules.values(self.exploration.rate, self.timestep, 1)[0])
 
-    # Reports
-
-    def _metrics(self, begin: tuple[int, float]) -> dict[str, float]:
-        seconds = max(time.perf_counter() - begin[1], 1e-9)
-        metrics = {"time/fps": (self.timestep - begin[0]) / seconds, "time/episodes": float(self.episodes)}
-        if self._recent:
-            returns, lengths = zip(*self._recent, strict=True)
-            metrics["rollout/ep_rew_mean"] = float(np.mean(returns))
-            metrics["rollout/ep_len_mean"] = float(np.mean(lengths))
-        return metrics
-
-    def _bar_fields(self) -> dict[str, float]:
-        return {"ep_rew_mean": float(np.mean([r for r, _ in self._recent]))} if self._recent else {}
-
     # Checkpoints
 
     def config(self) -> dict[str, Any]:
@@ -319,8 +306,7 @@ class TabularLearner:
             "timestep": self.timestep,
             "episodes": self.episodes,
             "streams": self.streams.state(),
-            "recent_returns": np.array([r for r, _ in self._recent], dtype=np.float64),
-            "recent_lengths": np.array([n for _, n in self._recent], dtype=np.int64),
+            **self._recent.state(),
             **self.experience.state(),
         }
 
@@ -342,8 +328,7 @@ class TabularLearner:
         self.habits = _restored("habits", self.habits, state["habits"])
         self.timestep, self.episodes = int(state["timestep"]), int(state["episodes"])
         self.streams.restore(state["streams"])
-        returns, lengths = state["recent_returns"].tolist(), state["recent_lengths"].tolist()
-        self._recent = deque(zip(returns, lengths, strict=True), maxlen=_RECENT_EPISODES)
+        self._recent = RecentEpisodes.restored(state)
         self._fault = ""
         self.experience.restore(state, self.n_states)
         return self
