@@ -7,9 +7,8 @@ import torch
 from gymnasium import spaces
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from only_on_meta import OnlyOnMeta
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 import rltk
 from rltk.encoders import Encoder, Flat, Plain, Planes, config_of, encoder_from, encoder_of, is_picture
@@ -287,16 +286,6 @@ def test_every_encoder_takes_any_space(space):
         twin.load_state_dict(encoder.state_dict())
         assert torch.equal(twin(x), features)
     assert encoder_of(None, space).config()["encoder"] in ("mlp", "cnn")
-
-
-class OnlyOnMeta(TorchDispatchMode):
-    """Fails where an operation makes a tensor on any other device than "meta"."""
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        made = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(made):
-            assert not isinstance(tensor, torch.Tensor) or tensor.device.type == "meta", func
-        return made
 
 
 @given(any_space)

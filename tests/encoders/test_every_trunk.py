@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from only_on_meta import OnlyOnMeta
 from torch import nn
 
 from rltk.encoders import TRUNKS, Encoder, Flat, Plain, config_of, encoder_from, exchanged, is_picture
@@ -74,7 +75,7 @@ def sampled(space, count, seed):
 
 @pytest.mark.parametrize("kind", SPACES)
 @pytest.mark.parametrize("trunk", TRUNKS)
-def test_every_trunk_on_every_space(trunk, kind, only_on_meta):
+def test_every_trunk_on_every_space(trunk, kind):
     space = SPACES[kind]
     encoder = made(trunk, space)
     if encoder is None:
@@ -89,7 +90,7 @@ def test_every_trunk_on_every_space(trunk, kind, only_on_meta):
     assert double(x).dtype == double.tokens(x).dtype == torch.float64
     encoder.to("meta")
     x = {name: part.to("meta") for name, part in x.items()} if isinstance(x, dict) else x.to("meta")
-    with only_on_meta:
+    with OnlyOnMeta():
         assert encoder(x).shape == (3, 16)
 
 

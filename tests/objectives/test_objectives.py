@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from only_on_meta import OnlyOnMeta
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 import rltk
 from rltk.encoders import Encoder
@@ -229,16 +228,6 @@ def test_constant_pictures_give_finite_losses_and_gradients():
     encoder = small(ROW)
     simclr = objectives_of("simclr", encoder)
     assert simclr.loss(encoder, Batch(torch.zeros(3, 3))).total.item() == pytest.approx(math.log(5))
-
-
-class OnlyOnMeta(TorchDispatchMode):
-    """Fails where an operation makes a tensor on any other device than "meta"."""
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        made = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(made):
-            assert not isinstance(tensor, torch.Tensor) or tensor.device.type == "meta", func
-        return made
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)

@@ -4,8 +4,8 @@ import math
 
 import pytest
 import torch
+from only_on_meta import OnlyOnMeta
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from rltk.agents.deep.networks.memory import MEMORIES, memory_of
@@ -218,16 +218,6 @@ def test_everything_learns(name, options):
         assert still == ["layers.0.by_distance"]
     else:
         assert not still
-
-
-class OnlyOnMeta(TorchDispatchMode):
-    """Fails where an operation makes a tensor on any other device than "meta"."""
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        result = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(result):
-            assert not isinstance(tensor, torch.Tensor) or tensor.device.type == "meta", func
-        return result
 
 
 @every_memory
