@@ -212,16 +212,17 @@ class DQN(Acting, DeepLearner):
 
     def sample(self) -> Batch | SequenceBatch:
         """A batch from the replay: transitions, or sequences for networks with memory."""
-        positions, weights = self.draw()
         if self.settings.memory is not None:
-            return self._sequences(positions)
+            return self._sequences()
+        positions, weights = self.draw()
         batch = self._replay().batch(positions)
         return batch if weights is None else batch._replace(weights=torch.as_tensor(weights, device=self.device))
 
-    def _sequences(self, positions: np.ndarray) -> SequenceBatch:
+    def _sequences(self) -> SequenceBatch:
         """What was drawn lies anywhere among the steps learnt from: the ends of episodes are where rewards are."""
-        s, replay = self.settings, self._replay()
-        further = self.streams.generator("replay").integers(s.sequence_length, size=s.batch_size)
+        s, replay, stream = self.settings, self._replay(), self.streams.generator("replay")
+        positions = replay.draw(stream, s.batch_size)
+        further = stream.integers(s.sequence_length, size=s.batch_size)
         ends = replay.onward(positions, further)
         batch = replay.sequences(ends, s.sequence_length + s.burn_in)
         if not isinstance(replay, PrioritisedReplay):

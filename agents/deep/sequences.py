@@ -4,7 +4,7 @@
 
 with R_t the discounted rewards of the next k = n_step steps, or of those that are left. A sequence that begins with its
 episode is learnt from whole, since remembering nothing is right there; in any other the first `burn_in` steps only
-bring the memory up to date.
+bring the memory up to date, fewer where the steps before are lost, so that as many are learnt from.
 
 Source: Kapturowski et al. (2019), "Recurrent experience replay in distributed reinforcement learning", section 2.3.
 """
@@ -33,7 +33,9 @@ def sequence_loss(network: Any, target: Any, values: Values, settings: Settings,
     rewards, discounts = (part[..., None].expand(*part.shape, heads) for part in (rewards, discounts))
     losses, errors = values.loss(chosen, worth, rewards, discounts)  # (B, L, K)
     steps = torch.arange(ahead.shape[1], device=ahead.device)
-    learnt = batch.valid & (batch.starts[:, :1] | (steps >= settings.burn_in))  # (B, L)
+    # Of a sequence whose first steps the replay has lost, fewer go before.
+    before = (batch.valid.sum(1, keepdim=True) - settings.sequence_length).clamp(0, settings.burn_in)  # (B, 1)
+    learnt = batch.valid & (batch.starts[:, :1] | (steps >= before))  # (B, L)
     count = learnt.sum().clamp(min=1) * heads
     weighted = learnt.to(losses.dtype) if batch.weights is None else learnt * batch.weights[:, None]
     errors = torch.where(learnt, errors.abs().mean(-1), torch.nan)

@@ -78,7 +78,7 @@ class Settings:
     v_max: float = 10.0
     """The largest one."""
     prioritised: bool = False
-    """Transitions are drawn in proportion to their last error, to the power of `priority_alpha`."""
+    """What is learnt from is drawn in proportion to its last error, to the power of `priority_alpha`."""
     priority_alpha: float = 0.6
     """0 is uniform."""
     priority_beta: float | Schedule = 0.4

@@ -34,8 +34,7 @@ class Frozen:
     """A copy of `encoder` in eval mode, without gradients, on `device`: what becomes of the original changes nothing.
 
     observation_space: of one observation, as an environment gives it. batch_size: how many go through at once; None for
-    what suits their size. `features_dim` is F. copy: False for an encoder in eval mode, on `device`, that nobody trains
-    meanwhile.
+    what suits their size. `features_dim` is F.
 
     Raises SpaceError and ArgumentError where the encoder can't take these observations.
     """
@@ -47,7 +46,6 @@ class Frozen:
         *,
         device: str | torch.device = "auto",
         batch_size: int | None = None,
-        copy: bool = True,
     ) -> None:
         if not isinstance(encoder, nn.Module):
             raise ArgumentError(
@@ -60,7 +58,12 @@ class Frozen:
         self.device = checked_device(device)
         self.features_dim = int(encoder_of(encoder, self.plain.space).features_dim)
         self.batch_size = batch_size or _suiting(self.plain.space, self.device)
-        self._encoder = deepcopy(encoder).to(self.device).requires_grad_(False).eval() if copy else encoder
+        self._encoder = self._kept(encoder)
+
+    def _kept(self, encoder: nn.Module) -> nn.Module:
+        return deepcopy(encoder).to(self.device).requires_grad_(False).eval()
+
+    _without_gradients: Any = torch.inference_mode
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Frozen":
         return self  # It never changes, so copies of an environment share it.
@@ -77,7 +80,7 @@ class Frozen:
 
     def _features(self, plain: Any, n: int) -> NDArray[np.float32]:
         out = torch.empty(n, self.features_dim, device=self.device)
-        with torch.inference_mode():
+        with self._without_gradients():
             for begin in range(0, n, self.batch_size):
                 part = slice(begin, begin + self.batch_size)
                 out[part] = self._encoder(self._on_device(plain, part))
@@ -87,6 +90,16 @@ class Frozen:
         if isinstance(plain, dict):
             return {name: self._on_device(own, part) for name, own in plain.items()}
         return torch.as_tensor(plain[part], device=self.device)
+
+
+class Borrowed(Frozen):
+    """The encoder itself, in eval mode and on the device: a copy can take as long as a table. No inference mode here,
+    for what a module keeps of its own would be of no use for learning afterwards."""
+
+    _without_gradients = torch.no_grad
+
+    def _kept(self, encoder: nn.Module) -> nn.Module:
+        return encoder
 
 
 def feature_table(
@@ -101,9 +114,10 @@ def feature_table(
     encoder can't take these observations.
     """
     space, mdp = _told(encoder, of)
+    where = torch.empty(0, device=checked_device(device)).device  # "cuda" is the first of them
+    kind = Borrowed if all(tensor.device == where for tensor in _tensors(encoder)) else Frozen
     with _in_eval_mode(encoder):
-        copy = any(tensor.device != checked_device(device) for tensor in _tensors(encoder))
-        frozen = Frozen(encoder, space, device=device, batch_size=batch_size, copy=copy)
+        frozen = kind(encoder, space, device=device, batch_size=batch_size)
         return frozen.many(of, _length(of)) if mdp is None else table_of(frozen, of, mdp.n_states)
 
 

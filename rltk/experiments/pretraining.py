@@ -121,9 +121,12 @@ def pretrain(
             if piece % report_every == 0 or piece == steps:
                 row = run.report()
                 stop = callback is not None and callback(row) is False
-            if folder is not None and first and (piece % save_every == 0 or piece == steps or stop):
-                write_checkpoint(folder, run.state(), step=run.step)
-            if run.processes.any(stop):
+            stop = run.processes.any(stop)
+            if folder is not None and (piece % save_every == 0 or piece == steps or stop):
+                run.share_losses()
+                if first:
+                    write_checkpoint(folder, run.state(), step=run.step)
+            if stop:
                 break
     finally:
         if bar is not None:
@@ -212,14 +215,22 @@ class Pretraining:
 
     def report(self) -> dict[str, float]:
         """The mean loss since the last report, and that on held-out levels."""
-        terms = {name: float(total) / len(self._losses) for name, total in self._terms.items()}
-        means = self.processes.mean([_mean(self._losses), *terms.values()])  # each process knows its shares' alone
-        row = {"step": float(self.step), **dict(zip(("loss", *terms), means, strict=True))}
+        self.share_losses()
+        row = {"step": float(self.step), "loss": _mean(self._losses)}
+        row |= {name: float(total) / len(self._losses) for name, total in self._terms.items()}
         if self.test is not None:
             row["held_out"] = self.held_out_loss()
         self._losses, self._terms = [], {}
         self.history.append(row)
         return row
+
+    def share_losses(self) -> None:
+        """Each process knows the losses of its own shares: let all know those of the whole batches."""
+        if self.processes.count == 1:
+            return
+        count, names = len(self._losses), list(self._terms)
+        means = self.processes.mean([*self._losses, *(float(self._terms[name]) for name in names)])
+        self._losses, self._terms = means[:count], dict(zip(names, means[count:], strict=True))
 
     def held_out_loss(self) -> float:
         """The mean loss over some batches of the held-out levels: the same ones, with the same noise, at any time."""

@@ -76,9 +76,10 @@ class PrioritisedReplay(Replay):
 
     def sequence_weights(self, ends: np.ndarray, length: int, beta: float) -> np.ndarray:
         """The same, (B,) float32, for sequences that end at `ends` (B,): those to which `onward` leads from what `draw`
-        gave, by any number of steps below `length`, each as likely as the others."""
+        gave, by any number of steps below `length`, each as likely as the others. It corrects towards what a uniform
+        draw leads to: what stands for p_i is the mean of those from which the end can be reached, over all the ways."""
         positions, ways = self._walks.ways(ends, length)
-        return self._weights((self.priorities[positions] * ways).sum(axis=1) / length, beta)
+        return self._weights((self.priorities[positions] * ways).sum(axis=1) / ways.sum(axis=1), beta)
 
     def _weights(self, priorities: np.ndarray, beta: float) -> np.ndarray:
         if not 0 <= beta <= 1:

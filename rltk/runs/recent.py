@@ -13,8 +13,8 @@ KEPT = 100
 class RecentEpisodes(deque[tuple[float, int]]):
     """(return, length) of the last 100 episodes, the newest last."""
 
-    def __init__(self, episodes: Iterable[tuple[float, int]] = ()) -> None:
-        super().__init__(episodes, maxlen=KEPT)
+    def __init__(self, episodes: Iterable[tuple[float, int]] = (), maxlen: int | None = KEPT) -> None:
+        super().__init__(episodes, maxlen)  # as copies call it
 
     def metrics(self, learner: Any, begin: tuple[int, float]) -> dict[str, float]:
         """What a learner with a `timestep` and `episodes` logs, under the names that Stable-Baselines3 gave them.

@@ -67,6 +67,31 @@ def test_making_a_table_leaves_the_encoder_as_it_is(env):
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_a_table_needs_no_copy_and_leaves_nothing_behind():
+    """A module that keeps a tensor for later, and says when it is copied, learns on after a table of it was made."""
+
+    class Keeping(torch.nn.Module):
+        features_dim, observation_space, kept, copied = 8, gym.spaces.Box(-1, 1, (4,), np.float32), None, 0
+
+        def __init__(self):
+            super().__init__()
+            self.layer = torch.nn.Linear(4, 8)
+
+        def forward(self, x):
+            if self.kept is None:
+                self.kept = torch.linspace(0, 1, 64)[:, None]
+            return self.layer(x) * self.kept[: len(x)]
+
+        def __deepcopy__(self, memo):
+            raise AssertionError("copied")
+
+    module, x = Keeping(), np.random.default_rng(0).random((64, 4), np.float32)
+    table = feature_table(module, x, device="cpu")
+    module(torch.from_numpy(x)).sum().backward()
+    assert module.layer.weight.grad.abs().sum() > 0
+    np.testing.assert_array_equal(table, module(torch.from_numpy(x)).detach().numpy())
+
+
 def test_a_linear_learner_takes_a_table_as_features(env):
     """One line from pictures of a world to a learner of linear values in it."""
     features = feature_table(encoder_for(env), env)

@@ -251,3 +251,17 @@ def test_numbers_of_another_type_are_taken_where_nothing_is_lost():
     assert Plain(spaces.Discrete(3)).one(np.array(2.0)) == 2
     assert Plain(BOX).one((1, 0)).dtype == np.float32
     assert Plain(spaces.MultiBinary(2)).one(np.array([True, False])).tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_one_number_among_many_is_found(wrong):
+    """Also where the others make the sum of squares overflow, and where the array is a view with gaps."""
+    plain = Plain(spaces.Box(-np.inf, np.inf, (50, 30), np.float32))
+    x = np.random.default_rng(0).random((100, 60)).astype(np.float32)
+    x[3, 4] = 1e30
+    for view in (x[:50, :30], x[::2, ::2]):
+        np.testing.assert_array_equal(plain.one(view), view)
+    x[88, 58] = wrong
+    with pytest.raises(ArgumentError, match=r"at \(44, 29\)"):
+        plain.one(x[::2, ::2])
+    assert plain.one(x[:50, :30]).shape == (50, 30)

@@ -61,7 +61,10 @@ def test_pictures_of_floats_that_nobody_scaled_are_refused():
     with pytest.raises(SpaceError, match="divide them by 255"):
         made(observation_space=both, observations={"seen": pixels, "row": np.zeros((4, 1), np.float32)})
     made(observation_space=free, observations=pixels / 255)
+    with pytest.raises(SpaceError, match="divide them by 255"):
+        made(observation_space=spaces.Box(0, 1, (40, 36, 3), np.float32), observations=pixels)
     made(observation_space=spaces.Box(0, 255, (40, 36, 3), np.float32), observations=pixels)
+    made(observation_space=spaces.Box(0, 200, (40, 36, 3), np.float32), observations=np.minimum(pixels, 200))
     made(observation_space=spaces.Box(-np.inf, np.inf, (7, 7, 3), np.float32), observations=pixels[:, :7, :7])
 
 

@@ -113,8 +113,9 @@ def test_the_last_step_of_an_episode_is_in_half_as_many_sequences_as_one_in_its_
 
 
 def test_a_sequence_weighs_what_its_chance_says():
-    """Schaul et al. (2016), section 3.4, with each chance counted out over all transitions and numbers of steps: some
-    episodes are shorter than a sequence, the last one is under way, and the oldest has lost its beginning."""
+    """Schaul et al. (2016), section 3.4: (chance / chance of a uniform draw)^-beta, both counted out over all
+    transitions and numbers of steps. Some episodes are shorter than a sequence, the last one is under way, and the
+    oldest has lost its beginning."""
     rng = np.random.default_rng(0)
     replay = PrioritisedReplay(gym.spaces.Discrete(100), 40)
     replay.begin(np.zeros(1, int))
@@ -126,12 +127,25 @@ def test_a_sequence_weighs_what_its_chance_says():
     alive = np.array(replay.alive) % 40
     replay.update(alive, rng.random(40))
     for length in (1, 4, 9):
-        chances = np.zeros(40)
+        chances, even = np.zeros(40), np.zeros(40)
         for position, steps in itertools.product(alive, range(length)):
             (end,) = replay.onward(np.array([position]), np.array([steps]))
             chances[end] += replay.priorities[position] / replay.priorities.sum() / length
+            even[end] += 1 / 40 / length
         assert chances.sum() == pytest.approx(1)
-        expected = (40 * chances[alive]) ** -0.7
+        expected = (chances / even)[alive] ** -0.7
         np.testing.assert_allclose(replay.sequence_weights(alive, length, 0.7), expected / expected.max(), rtol=1e-6)
     with pytest.raises(ArgumentError, match="beta"):
         replay.sequence_weights(alive, 4, 2.0)
+
+
+def test_sequences_drawn_evenly_weigh_the_same():
+    """With alpha 0 priorities are all alike, and prioritised replay is the uniform one, ends of episodes included."""
+    replay = PrioritisedReplay(gym.spaces.Discrete(100), 60, alpha=0.0)
+    replay.begin(np.zeros(1, int))
+    for k in range(50):
+        replay.add_one(0, 0.0, k + 1, k % 20 == 19, False)
+        if k % 20 == 19:
+            replay.begin(np.zeros(1, int))
+    replay.update(np.arange(50), np.random.default_rng(0).random(50))
+    np.testing.assert_array_equal(replay.sequence_weights(np.arange(50), 8, 1.0), 1.0)

@@ -28,7 +28,7 @@ _LOOKED_AT = 64  # observations, from the first one on
 
 
 def _check_pixels(space: spaces.Space[Any], observations: Any) -> None:
-    """SpaceError at pictures of floats from 0 to 255 whose space does not say so: nothing would scale them."""
+    """SpaceError at pictures of floats from 0 to 255 whose space says nothing of it: nothing would scale them."""
     if isinstance(space, spaces.Dict):
         for name, part in space.items():
             _check_pixels(part, observations[name])
@@ -36,7 +36,8 @@ def _check_pixels(space: spaces.Space[Any], observations: Any) -> None:
     if not isinstance(space, spaces.Box) or space.dtype.kind != "f" or not has_layout(space):
         return
     seen = observations[:_LOOKED_AT]
-    if min(sorted(space.shape)[-2:]) < PICTURE_SIDE or (space.high == 255).all() or seen.max() <= MOST_SYMBOLS:
+    declared = bool(np.isfinite(space.high).all()) and seen.max() <= space.high.max()
+    if min(sorted(space.shape)[-2:]) < PICTURE_SIDE or declared or seen.max() <= MOST_SYMBOLS:
         return
     if seen.min() >= 0 and seen.max() <= 255 and (seen == np.round(seen)).all():
         raise SpaceError(

@@ -50,6 +50,7 @@ def test_the_steps_of_a_sequence_get_their_own_priorities():
     """Those that were learnt from, by how wrong the network was there; the others keep what they had."""
     options = {"memory": "gru", "memory_size": 8, "sequence_length": 4, "burn_in": 2, "prioritised": True}
     agent = lake(backend="torch", learning_rate=0.0, max_grad_norm=1.0, n_step=2, **options).learn(32)
+    agent.replay.update(np.arange(32), np.random.default_rng(0).random(32))
     batch, before = agent.sample(), agent.replay.priorities.copy()
     _, errors = agent.loss(batch)
     assert errors.shape == batch.positions.shape == (16, 6)
@@ -65,6 +66,18 @@ def test_the_steps_of_a_sequence_get_their_own_priorities():
     assert all(round(float(after[place]), 6) in found for place, found in said.items())
     untouched = np.setdiff1d(np.arange(agent.replay.capacity), list(said))
     np.testing.assert_array_equal(after[untouched], before[untouched])
+
+
+def test_of_a_sequence_that_lost_its_beginning_as_many_steps_are_learnt_from():
+    """Its last four, or all that it has; of others all but the two that come before, or all from an episode's start."""
+    options = {"memory": "gru", "memory_size": 8, "sequence_length": 4, "burn_in": 2, "buffer_size": 20}
+    agent = DQN(gym.make("CartPole-v1"), **{**SMALL, **options, "backend": "torch"}).learn(100)
+    batch = agent.replay.sequences(np.array(agent.replay.alive) % 20, 6)
+    learnt = (~agent.loss(batch)[1].isnan()).sum(1)
+    whole = batch.starts[:, 0]
+    assert (learnt[whole] == batch.valid[whole].sum(1)).all()
+    assert (learnt[~whole] == batch.valid[~whole].sum(1).clamp(max=4)).all()
+    assert (batch.valid[~whole].sum(1) < 6).any()
 
 
 def test_the_loss_of_sequences_is_weighted():
