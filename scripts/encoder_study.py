@@ -13,6 +13,10 @@ A figure counts as predicting where the 95% interval of its correlation excludes
 bootstrap, 1,000 times, over pairs of trunk and objective, whose seeds stay together. Figures where less is better are
 turned round, so a positive correlation always means that the better figure goes with the quicker learner. Nothing is
 left out of the table, whatever it shows.
+
+One change of plan: the four rooms were MiniGrid's, of 19 x 19. After 17 encoders no score there was above 0.02, and
+where nothing is learnt no figure can tell anything, so the rooms are now of 9 x 9, drawn likewise. Whether anything is
+learnt on these was tried with two encoders of a seed that is not among the study's; nothing else was.
 """
 
 import sys
@@ -62,8 +66,28 @@ class World:
 
 WORLDS = {
     "door": World("rltk/MiniGrid-DoorKey-5x5-v0", {"observation": "symbolic", "form": "image"}),
-    "rooms": World("rltk/MiniGrid-FourRooms-v0", {"observation": "symbolic", "form": "image"}),
+    "rooms": World("rltk/SmallFourRooms-v0", {"observation": "symbolic", "form": "image"}),
 }
+
+
+def register_rooms() -> None:
+    """MiniGrid's FourRooms on a board of 9 x 9, as an environment."""
+    from rltk.envs.minigrid import level_family, register
+
+    @level_family("SmallFourRooms", "reach the goal")
+    def four_rooms(level: Any, random: Any, size: int = 9) -> None:
+        middle = size // 2
+        level.surround()
+        level.vertical_wall(middle, 0)
+        level.horizontal_wall(0, middle)
+        for first in (1, middle + 1):  # a gap in each of the four walls
+            level.put(middle, random.integers(first, first + middle - 1), None)
+            level.put(random.integers(first, first + middle - 1), middle, None)
+        level.place_agent()
+        level.place("green goal")
+
+    if WORLDS["rooms"].env not in gym.registry:
+        register(WORLDS["rooms"].env, four_rooms)
 
 
 class Figure(NamedTuple):
@@ -179,6 +203,7 @@ def graded(world: str, trunk: str, objective: str, seed: int) -> dict[str, Any]:
     from rltk.experiments import every_transition, pretrain, report_card
 
     torch.set_num_threads(1)
+    register_rooms()
     made = WORLDS[world]
     env = gym.make(made.env, **made.env_kwargs)
     torch.manual_seed(seed)
