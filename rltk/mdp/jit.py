@@ -21,6 +21,7 @@ from typing import Any
 import numba
 import numpy as np
 from numba.core.caching import FunctionCache
+from numba.core.types import unliteral
 
 PACKAGE = Path(__file__).resolve().parents[2]
 FOLDERS = ("rltk", "envs", "agents")
@@ -36,6 +37,7 @@ def jit(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     # A second entry point, for callers in C, would be a tenth of the compiler's work, and nobody has use for it.
     options = {"error_model": "numpy", "no_cfunc_wrapper": True, **options}
     dispatcher = numba.njit(_nrt=counts_references, **options)(function)
+    _forget_literals(dispatcher)
     folder = _cache_folder(Path(function.__code__.co_filename).resolve())
     if folder is not None:
         # numba reads its cache folder from its configuration when a cache is made, and only then.
@@ -46,6 +48,20 @@ def jit(function: Callable[..., Any] | None = None, **options: Any) -> Any:
         finally:
             settings.CACHE_DIR = before
     return dispatcher
+
+
+def _forget_literals(dispatcher: Any) -> None:
+    """Compile what another kernel calls once for all whole numbers and truth values.
+
+    numba compiles it for each constant that it is called with: `room(level, 0, 1)` and `room(level, 1, 0)` would be two
+    machine codes. Where a call is short enough to be inlined the compiler sees the constant all the same.
+    """
+    template_for = dispatcher.get_call_template
+
+    def get_call_template(args: Any, kws: Any) -> Any:
+        return template_for(tuple(map(unliteral, args)), {name: unliteral(arg) for name, arg in kws.items()})
+
+    dispatcher.get_call_template = get_call_template
 
 
 class _KernelCache(FunctionCache):

@@ -141,3 +141,20 @@ def test_options_reach_numba():
     assert ratio.targetoptions["nogil"]
     assert "fastmath" not in ratio.targetoptions or not ratio.targetoptions["fastmath"]
     assert Path(ratio.py_func.__code__.co_filename) == Path(__file__)
+
+
+def test_a_constant_has_no_machine_code_of_its_own():
+    """However a kernel is called from another one, whole numbers are whole numbers and truth values truth values."""
+
+    @jit
+    def inner(x, shift, twice=False):
+        return (2 * x if twice else x) + shift
+
+    @jit
+    def outer(x, n):
+        return inner(x, 1) + inner(x, 2, True) + inner(x, n, n > 3) + inner(x, shift=4, twice=False)
+
+    assert outer(10.0, 3) == 11 + 22 + 13 + 14
+    truth_values = {str(types[2]) for types in inner.signatures}
+    assert truth_values == {"bool", "omitted(default=False)"}
+    assert len(inner.signatures) == 2
