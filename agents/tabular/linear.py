@@ -54,7 +54,9 @@ def linear_value(weights, features, state, action):
 def linear_values(weights, memory, out):
     """Fill `out` (S, A) with the action values of all states."""
     for s in range(out.shape[0]):
-        out[s] = linear_row(weights, memory, s)
+        row = linear_row(weights, memory, s)
+        for a in range(row.size):
+            out[s, a] = row[a]
 
 
 @jit(_nrt=False)

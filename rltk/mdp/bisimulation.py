@@ -135,7 +135,8 @@ def _sweep(row_start, target, probability, reward, kind, gamma, distance, upward
     change, risen = 0.0, np.empty(n)
     for k in range(1, n):
         s = k if upwards else n - k
-        risen[:s] = distance[s, :s]  # distances only rise: what does not reach them need not be known
+        for t in range(s):
+            risen[t] = distance[s, t]  # distances only rise: what does not reach them need not be known
         for a in range(n_actions):
             row = s * n_actions + a
             i, end = row_start[row], row_start[row + 1]

@@ -115,7 +115,8 @@ def _refine(classes, n_classes, start, source, weight, n_actions, tolerance):
         splitter = stack[n_stack]
         waits[splitter] = False
         size = stop[splitter] - first[splitter]
-        members[:size] = order[first[splitter] : stop[splitter]]  # it may itself be split on the way
+        for i in range(size):
+            members[i] = order[first[splitter] + i]  # it may itself be split on the way
         for a in range(n_actions):
             n_met = _gather(members, size, a, start, source, weight, n_actions, mass, met)
             n_split = _mark(met, n_met, classes, order, place, first, marked, split)

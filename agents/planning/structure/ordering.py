@@ -142,9 +142,8 @@ def _span(links, s):
 def _breadth_first(links, n_states, seeds):
     """(state at each place, place of each state, first place of each level and S). What no seed leads to comes last."""
     state, place = np.empty(n_states, dtype=np.int32), np.full(n_states, -1, dtype=np.int32)
-    state[: seeds.size] = seeds
     for i in range(seeds.size):
-        place[seeds[i]] = i
+        state[i], place[seeds[i]] = seeds[i], i
     levels, count, head = [0], seeds.size, 0
     while head < count:
         if head == levels[-1]:
