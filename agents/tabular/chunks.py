@@ -87,7 +87,7 @@ def one_of(count: int) -> Callable[..., Any]:
     arrays that differ."""
     if count == 1:
 
-        @jit
+        @jit(_nrt=False)
         def last(arrays, i):
             return (arrays[0][i],)
 
@@ -95,11 +95,20 @@ def one_of(count: int) -> Callable[..., Any]:
 
     rest = one_of(count - 1)
 
-    @jit
+    @jit(_nrt=False)
     def one(arrays, i):
         return (arrays[0][i],) + rest(arrays[1:], i)
 
     return one
+
+
+@jit(_nrt=False)
+def put(array, out):
+    """Copy `array` into `out`, of the same shape. For `out[...] = array` numba also compiles the text of its error,
+    which takes seconds.
+    """
+    for i in range(array.size):
+        out.flat[i] = array.flat[i]
 
 
 def check_learner(learner: Any, options: dict[str, Any], caller: str) -> None:

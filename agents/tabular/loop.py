@@ -58,7 +58,7 @@ class Rates(NamedTuple):
     gamma: float
 
 
-@jit(inline="always")
+@jit(_nrt=False)
 def at_step(values, i):
     """The i-th of the values, or the constant."""
     return values[np.uint64(i) if values.size > 1 else np.uint64(0)]
@@ -101,12 +101,6 @@ def decision(values: Callable[..., Any], choose: Callable[..., Any]) -> Callable
     return decide
 
 
-@jit(_nrt=False)
-def as_reset(table, memory, state, stream):
-    """Begin where the environment does, with no action chosen."""
-    return state, np.int64(-1)
-
-
 _FEW = 9  # actions or moves, for which a loop of its own is compiled
 
 
@@ -142,7 +136,8 @@ def compiled_loop(kernels: Kernels, sizes: tuple[int, int] | None = None) -> Cal
     With `sizes`, for grids of these alone: where the compiler knows how often short loops turn, they cost half.
     """
 
-    update, looks_ahead, begin_with = kernels.update, kernels.looks_ahead, kernels.begin or as_reset
+    update, looks_ahead, begin_with = kernels.update, kernels.looks_ahead, kernels.begin
+    elsewhere = begin_with is not None
     decide, fits = decision(kernels.values, kernels.choose), expecting(sizes)
 
     @jit(_nrt=False)
@@ -157,7 +152,7 @@ def compiled_loop(kernels: Kernels, sizes: tuple[int, int] | None = None) -> Cal
         total, ended, fault = reward_so_far, 0, -1
         if not fits(tables, table):
             return 0, 0, total
-        if steps == 0 and action < 0:
+        if elsewhere and steps == 0 and action < 0:
             state, action = begin_with(table, memory, state, words.method)
         for i in range(rates.steps):
             alpha, rate = at_step(rates.alphas, i), at_step(rates.rates, i)
@@ -194,7 +189,9 @@ def compiled_loop(kernels: Kernels, sizes: tuple[int, int] | None = None) -> Cal
                 lengths[ended] = steps
                 ended += 1
                 steps, total = 0, 0.0
-                state, action = begin_with(table, memory, draw_start(tables, env_stream), words.method)
+                state, action = draw_start(tables, env_stream), np.int64(-1)
+                if elsewhere:
+                    state, action = begin_with(table, memory, state, words.method)
                 if ended == returns.size:
                     break
         episode[0], episode[1], episode[2] = state, steps, action
@@ -255,17 +252,19 @@ def learn_by_stepping(
     returns, lengths, fault = [], [], -1
     if kernels.begin is not None and steps == 0 and action < 0:
         state, action = begin_elsewhere(experience, kernels.begin, table, memory, state, words.method)
+    # Behaviour that the table alone leads is one kernel for all methods, whatever their memory.
+    noticed = () if kernels.values is row_of_table else memory
     alphas, rates_of_behaviour = (np.broadcast_to(values, rates.steps).tolist() for values in rates[1:3])
     for i, (alpha, rate) in enumerate(zip(alphas, rates_of_behaviour, strict=True)):
         if not looks_ahead or action < 0:
-            action = decide(table, memory, habits, state, rate, words.behaviour)
+            action = decide(table, noticed, habits, state, rate, words.behaviour)
         observation, reward, terminated, truncated, _ = step(action + first_action)
         next_state, reward, terminated = row_of(observation), float(reward), bool(terminated)
         steps += 1
         over = terminated or bool(truncated)
         next_action = -1
         if looks_ahead and not terminated:
-            next_action = decide(table, memory, habits, next_state, rate, words.behaviour)
+            next_action = decide(table, noticed, habits, next_state, rate, words.behaviour)
         error = update(
             table,
             memory,

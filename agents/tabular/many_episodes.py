@@ -22,6 +22,7 @@ from rltk.agents.tabular.chunks import (
     compiles,
     in_chunks,
     one_of,
+    put,
 )
 from rltk.agents.tabular.learner import TabularLearner
 from rltk.agents.tabular.loop import Kernels, Words, compiled_loop, sizes_of
@@ -121,7 +122,7 @@ def _learn_in_chunks(many: ManyEpisodes, threads: int) -> None:
 
     def learn(mine: slice, own: Copies, words: np.ndarray) -> None:
         out = many.tables[mine], many.returns[mine], many.lengths[mine], many.checkpoints
-        fault, episode = run(agent.mdp.tables, *own, rates, limit, words, *out)
+        fault, episode = run(agent.mdp.tables, *own, rates, limit, words, *out, np.empty(3, dtype=np.int64))
         if fault >= 0:
             raise LearningError(
                 f"seed {many.seeds[mine][fault]}: {type(agent).__name__}: an update in episode {episode + 1} is not "
@@ -144,18 +145,18 @@ def many_episodes_loop(
     loop = compiled_loop(kernels, sizes)
     memory_of, habits_of = one_of(n_memory), one_of(n_habits)
 
-    @jit(nogil=True)
-    def run(mdp_tables, tables, memories, habits, rates, limit, words, out, returns, lengths, checkpoints):
+    @jit(nogil=True, _nrt=False)
+    def run(mdp_tables, tables, memories, habits, rates, limit, words, out, returns, lengths, checkpoints, episode):
         """Fill `out` (n, K, ...), `returns` and `lengths` (n, E). Returns (place of the seed at fault, its episode),
         -1 if none.
 
         tables, memories, habits: tuples of arrays whose first axis is the seed's, n of them. words: (n, 3, 6) uint64,
-        the streams of the environment, the behaviour and the method.
+        the streams of the environment, the behaviour and the method. episode: (3,), room.
         """
         for i in range(out.shape[0]):
             table, streams = tables[0][i], Words(words[i, 1], words[i, 2])
             memory, habit = memory_of(memories, i), habits_of(habits, i)
-            episode = np.array([draw_start(mdp_tables, words[i, 0]), 0, -1])
+            episode[0], episode[1], episode[2] = draw_start(mdp_tables, words[i, 0]), 0, -1
             reward, done = 0.0, 0
             for k in range(checkpoints.size + 1):
                 end = checkpoints[k] if k < checkpoints.size else returns.shape[1]
@@ -178,7 +179,7 @@ def many_episodes_loop(
                     if fault >= 0:
                         return i, done
                 if k < checkpoints.size:
-                    out[i, k] = table
+                    put(table, out[i, k])
         return -1, -1
 
     return run

@@ -25,6 +25,7 @@ from rltk.agents.tabular.chunks import (
     compiles,
     in_chunks,
     one_of,
+    put,
 )
 from rltk.agents.tabular.exploration import Counts
 from rltk.agents.tabular.learner import TabularLearner
@@ -151,11 +152,12 @@ def _in_chunks(many: ManySeeds, threads: int) -> Iterator[int]:
     rates, limit = agent.coming_rates(total), agent.experience.time_limit or 0
     agent._reserve(_room(agent, total))
     run = many_loop(agent.kernels(), len(agent.memory), len(agent.habits), sizes_of(agent.mdp.tables, agent.table))
+    longest = max(1, int(np.diff(many.timesteps, prepend=0).max()))
 
     def learn(mine: slice, own: Copies, words: np.ndarray) -> None:
-        fault, step = run(
-            agent.mdp.tables, *own, rates, limit, words, many.tables[mine], many.episodes[mine], many.timesteps
-        )
+        out = many.tables[mine], many.episodes[mine], many.timesteps
+        room = np.empty(3, dtype=np.int64), np.empty(longest), np.empty(longest, dtype=np.int64)
+        fault, step = run(agent.mdp.tables, *own, rates, limit, words, *out, *room)
         if fault >= 0:
             raise LearningError(
                 f"seed {many.seeds[mine][fault]}: {type(agent).__name__}: the update of step {step + 1} is not finite "
@@ -178,21 +180,20 @@ def many_loop(
     loop = compiled_loop(kernels, sizes)
     memory_of, habits_of = one_of(n_memory), one_of(n_habits)
 
-    @jit(nogil=True)
-    def run(mdp_tables, tables, memories, habits, rates, limit, words, out, episodes, timesteps):
+    @jit(nogil=True, _nrt=False)
+    def run(
+        mdp_tables, tables, memories, habits, rates, limit, words, out, episodes, timesteps, episode, returns, lengths
+    ):
         """Fill `out` (n, K, ...) and `episodes` (n, K). Returns (place of the seed at fault, its step), -1 if none.
 
         tables, memories, habits: tuples of arrays whose first axis is the seed's, n of them. words: (n, 3, 6) uint64,
-        the streams of the environment, the behaviour and the method.
+        the streams of the environment, the behaviour and the method. episode (3,), returns and lengths: room, the last
+        two for as many episodes as there are steps between two checkpoints.
         """
-        longest, done = 1, 0
-        for k in range(timesteps.size):
-            longest, done = max(longest, timesteps[k] - done), timesteps[k]
-        returns, lengths = np.empty(longest), np.empty(longest, dtype=np.int64)
         for i in range(out.shape[0]):
             table, streams = tables[0][i], Words(words[i, 1], words[i, 2])
             memory, habit = memory_of(memories, i), habits_of(habits, i)
-            episode = np.array([draw_start(mdp_tables, words[i, 0]), 0, -1])
+            episode[0], episode[1], episode[2] = draw_start(mdp_tables, words[i, 0]), 0, -1
             reward, finished, done = 0.0, 0, 0
             for k in range(timesteps.size):
                 steps = timesteps[k] - done
@@ -214,7 +215,8 @@ def many_loop(
                 if fault >= 0:
                     return i, done + fault
                 finished, done = finished + ended, timesteps[k]
-                out[i, k], episodes[i, k] = table, finished
+                episodes[i, k] = finished
+                put(table, out[i, k])
         return -1, -1
 
     return run
