@@ -202,8 +202,9 @@ class Fused:
     def q(self, observations: np.ndarray) -> np.ndarray:
         """Action values (n, A) of plain observations (n, ...)."""
         self.take_over()
-        none = np.zeros(0, np.int64), np.zeros(0, np.float32)
-        experience = self._experience(_Asked(observations, none[0], none[0], none[0], none[1], none[1]))
+        # Of a replay's own types, for which kernels are there already.
+        none = [np.zeros(0, dtype) for dtype in (np.int32, np.int32, np.int64, np.float32, np.float32)]
+        experience = self._experience(_Asked(observations, *none))
         self._make_room(self._room[0] or 64, experience.observations.shape[1])
         out = np.empty((len(observations), self.n_actions), self._theta.dtype)
         self._values(self._theta, self._shape, self._work, experience, out)
