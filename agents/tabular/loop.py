@@ -15,7 +15,7 @@ world went on.
 import math
 from collections.abc import Callable
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -136,8 +136,8 @@ def compiled_loop(kernels: Kernels, sizes: tuple[int, int] | None = None) -> Cal
     With `sizes`, for grids of these alone: where the compiler knows how often short loops turn, they cost half.
     """
 
-    update, looks_ahead, begin_with = kernels.update, kernels.looks_ahead, kernels.begin
-    elsewhere = begin_with is not None
+    update, looks_ahead, begin_with = kernels.update, kernels.looks_ahead, cast(Callable[..., Any], kernels.begin)
+    elsewhere = kernels.begin is not None
     decide, fits = decision(kernels.values, kernels.choose), expecting(sizes)
 
     @jit(_nrt=False)

@@ -25,7 +25,10 @@ def canonical(rows: Rows) -> Rows:
     order = np.empty(rows.next_state.size, dtype=np.int64)
     probability = np.empty(rows.next_state.size)
     arrays = (rows.next_state, rows.probability, rows.reward, rows.terminated, success, noise)
-    count = _merge(rows.row_start, *arrays, row_start, order, probability)
+    row = np.repeat(np.arange(row_start.size - 1), np.diff(rows.row_start))
+    # Here, since a sort inside a kernel takes the compiler seconds.
+    by_next_state = np.argsort(row * rows.n_states + rows.next_state, kind="stable")  # row by row
+    count = _merge(rows.row_start, by_next_state, *arrays, row_start, order, probability)
     if count == rows.next_state.size and (order[1:] > order[:-1]).all():
         return rows
     order, probability = order[:count], probability[:count].copy()
@@ -55,16 +58,16 @@ def _is_canonical(row_start, next_state, probability):
 
 
 @jit
-def _merge(row_start, next_state, probability, reward, terminated, success, noise, new_start, order, merged):
+def _merge(
+    row_start, by_next_state, next_state, probability, reward, terminated, success, noise, new_start, order, merged
+):
     """Fill `order` with what stands for each merged outcome, `merged` with its probability; return the count."""
     count = 0
     new_start[0] = 0
     for row in range(row_start.size - 1):
-        begin, end = row_start[row], row_start[row + 1]
-        ranks = np.argsort(next_state[begin:end], kind="mergesort") if end - begin > 1 else np.zeros(1, dtype=np.int64)
         run = count  # where the outcomes with the present next state begin
-        for rank in ranks[: end - begin]:
-            i = begin + rank
+        for place in range(row_start[row], row_start[row + 1]):
+            i = by_next_state[place]
             if probability[i] == 0.0:
                 continue
             if count > run and next_state[order[run]] != next_state[i]:

@@ -21,7 +21,7 @@ from typing import Any
 import numba
 import numpy as np
 from numba.core.caching import FunctionCache
-from numba.core.types import unliteral
+from numba.core.types import unliteral  # type: ignore[attr-defined]
 
 PACKAGE = Path(__file__).resolve().parents[2]
 FOLDERS = ("rltk", "envs", "agents")
@@ -56,7 +56,9 @@ def _forget_literals(dispatcher: Any) -> None:
     numba compiles it for each constant that it is called with: `room(level, 0, 1)` and `room(level, 1, 0)` would be two
     machine codes. Where a call is short enough to be inlined the compiler sees the constant all the same.
     """
-    template_for = dispatcher.get_call_template
+    template_for = getattr(dispatcher, "get_call_template", None)
+    if template_for is None:  # NUMBA_DISABLE_JIT leaves functions as they are
+        return
 
     def get_call_template(args: Any, kws: Any) -> Any:
         return template_for(tuple(map(unliteral, args)), {name: unliteral(arg) for name, arg in kws.items()})

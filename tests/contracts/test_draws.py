@@ -25,7 +25,8 @@ def suspicious_rows(env, mdp, draws, seed):
         known = list(zip(mdp.next_state[row], paid, mdp.terminated[row], strict=True))
         counts = np.zeros(len(known))
         state["state"] = np.array(s)
-        for _ in range(draws):
+        # Where one thing alone can happen a draw shows as much in any of the rows, of which there are hundreds.
+        for _ in range(draws if len(known) > 1 else max(3, draws // 5)):
             env.set_state(state)
             _, reward, terminated, _, info = env.step(int(a))
             seen = (info["state"], None if noisy else reward, terminated)

@@ -41,8 +41,8 @@ def test_saved_in_the_middle_of_an_episode_it_goes_on_with_the_same_bits(road, l
     """`save`, `load` on a fresh environment, learn on: as if nothing had happened, schedules and counters included."""
     if learner.begin is not None and road.startswith("foreign"):
         pytest.skip("it begins episodes in states of its own choice")
-    whole = made(road, learner).learn(3777)
-    first = made(road, learner).learn(1234)
+    whole = made(road, learner).learn(1777)
+    first = made(road, learner).learn(734)
     steps = first.state()["episode"]["steps"]
     while steps == 0:  # stand within an episode
         first.learn(1)
@@ -51,7 +51,7 @@ def test_saved_in_the_middle_of_an_episode_it_goes_on_with_the_same_bits(road, l
     second = learner.load(tmp_path / "agent", gym.make(ROADS[road][0]), backend=ROADS[road][1])
 
     assert second.timestep == first.timestep
-    second.learn(3777 - first.timestep)
+    second.learn(1777 - first.timestep)
     assert second.table.tobytes() == whole.table.tobytes()
     assert second.config() == whole.config()
     assert second.episodes == whole.episodes
@@ -61,11 +61,12 @@ def test_saved_in_the_middle_of_an_episode_it_goes_on_with_the_same_bits(road, l
 @pytest.mark.parametrize("learner", LEARNERS.values(), ids=LEARNERS)
 @pytest.mark.parametrize(("road", "other"), [("compiled", "gymnasium"), ("gymnasium", "compiled")])
 def test_restored_on_the_other_loop_it_goes_on_with_the_same_bits(learner, road, other):
-    """What the compiled loop saved, the plain loop goes on with, and the other way round."""
+    """What the compiled loop saved, the plain loop goes on with, and the other way round. Unstopped both learn the same
+    (test_tabular_learning.py), so that the compiled one tells what."""
     state = made(road, learner).learn(1000).state()
     second = made(other, learner).restore(state).learn(1000)
 
-    assert second.table.tobytes() == made(road, learner).learn(2000).table.tobytes()
+    assert second.table.tobytes() == made("compiled", learner).learn(2000).table.tobytes()
 
 
 @every_road
@@ -134,7 +135,7 @@ def test_killed_at_random_moments_and_resumed_it_ends_with_the_same_bits(road, a
     logged metrics of the run that nobody killed. It strikes a few pieces after the start, by the child's own count, so
     that a short run does."""
     name, backend = ROADS[road]
-    target, every = 12_000, 317
+    target, every = 7_000, 317
     moments = random.Random(road + algorithm)
     # First, so that kernels are on disk and no kill is lost on a compiler.
     whole = LEARNERS[algorithm](gym.make(name), seed=4, backend=backend, **RATES).learn(target)
