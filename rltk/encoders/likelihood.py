@@ -63,7 +63,7 @@ class Likelihood(nn.Module):
 
     def _of_numbers(self, part: Any, mu: Tensor, x: Any) -> Tensor:
         """mu (B, n, K) -> (B, n)."""
-        squares, count = (mu - part.scaled(x)).square(), part.numbers
+        squares, count = nn.functional.mse_loss(mu, part.scaled(x), reduction="none"), part.numbers
         if part.inside is not None:
             squares, count = squares * part.inside, part.inside.sum(-1)
         constant = math.log(self.sigma * math.sqrt(2 * math.pi))

@@ -64,14 +64,14 @@ class Combined(Objective):
             one.check(batch)
 
     def forward(self, encoder: Encoder, batch: Batch) -> Loss:
-        total: Any = 0.0
+        weighted: list[Tensor] = []
         terms: dict[str, Tensor] = {}
         for name, objective in self._named():
             loss, parts = objective(encoder, batch)
-            total = total + self.weights[name] * loss
+            weighted.append(loss if self.weights[name] == 1.0 else self.weights[name] * loss)
             terms[name] = loss.detach()
             terms.update({f"{name}/{part}": value for part, value in parts.items()})
-        return Loss(total, terms)
+        return Loss(sum(weighted[1:], weighted[0]), terms)
 
     def config(self) -> dict[str, Any]:
         """What `objectives_of` makes the same of."""

@@ -129,6 +129,8 @@ def _update_row(case: Case, rounds: int, device: str, *, half: bool) -> Row:
         read, ids = _read(encoder, shown), part.ids(shown) if part.values else None
         numbers = part.scaled(shown) if part.numbers else None
 
+    mine, theirs = ([*one.parameters(), *other.parameters()] for one, other in ((encoder, objective), (bare, decoder)))
+
     def precision() -> AbstractContextManager[Any]:
         return torch.autocast(device, torch.bfloat16) if half else nullcontext()
 
@@ -136,13 +138,13 @@ def _update_row(case: Case, rounds: int, device: str, *, half: bool) -> Row:
         for _ in range(count):
             with precision():
                 loss = objective(encoder, batch).total
-            _backward(loss, encoder, objective)
+            _backward(loss, mine)
 
     def peers(count: int) -> None:
         for _ in range(count):
             with precision():
                 loss = decoder(bare(read), ids, numbers)
-            _backward(loss, bare, decoder)
+            _backward(loss, theirs)
 
     clock = clock_of(device)
     ours(1)
@@ -211,9 +213,9 @@ def _samples(space: spaces.Box, count: int) -> Tensor:
     return torch.from_numpy(np.stack([space.sample() for _ in range(count)]))
 
 
-def _backward(loss: Tensor, *modules: nn.Module) -> None:
-    for module in modules:
-        module.zero_grad(set_to_none=True)
+def _backward(loss: Tensor, weights: list[nn.Parameter]) -> None:
+    for weight in weights:
+        weight.grad = None
     loss.backward()
 
 

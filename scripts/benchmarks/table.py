@@ -38,7 +38,7 @@ def print_rows(rows: Iterable[Row]) -> None:
 def _print_row(row: Row) -> None:
     """One line, or more where `what` is long. Its own table, since the widths of rows to come are not known."""
     table = Table(box=None, pad_edge=False, show_header=False)
-    for name, width in {"what": 41, "ours": 13, "peer": 13, "ratio": 10}.items():
+    for name, width in {"what": 42, "ours": 12, "peer": 12, "ratio": 11}.items():
         table.add_column(name, justify="left" if name == "what" else "right", width=width, overflow="fold")
     table.add_row(*astuple(row))
     Console(width=80).print(table)
