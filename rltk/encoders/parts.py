@@ -196,13 +196,17 @@ class Board(Part):
 
 
 def parts_of(space: spaces.Space[Any], *, pictures: bool | None = None, channels: str | None = None) -> list[Part]:
-    """The parts of a plain space, in its order, without those that hold nothing. SpaceError if all do."""
+    """The parts of a plain space, in its order, without those that hold nothing. SpaceError if all do.
+
+    A Box of two axes with large sides may be a picture or a long sequence of rows: pictures=False says the latter.
+    """
     several = space.spaces if isinstance(space, spaces.Dict) else {"": space}
     parts: list[Part] = []
     for name, one in several.items():
         if not math.prod(one.shape or ()):
             continue
-        if isinstance(one, spaces.Box) and has_layout(one):
+        rows = pictures is False and len(one.shape or ()) == 2
+        if isinstance(one, spaces.Box) and has_layout(one) and not rows:
             parts.append(Board(name, one, pictures=pictures, channels=channels))
         elif isinstance(one, spaces.Box):
             parts.append(Numbers(name, one))

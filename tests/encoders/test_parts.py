@@ -162,6 +162,18 @@ def test_large_boards_of_numbers_have_patches_and_boards_of_symbols_have_none():
     assert Encoder(floats, "cnn").features_dim == 512
 
 
+def test_two_long_axes_are_a_picture_unless_they_are_said_not_to_be():
+    """(50, 40): patches of a picture, or 50 rows, which an LSTM reads one after the other."""
+    space = spaces.Box(-1, 1, (50, 40), np.float32)
+    (picture,), (rows,) = parts_of(space), parts_of(space, pictures=False)
+    assert (picture.layout, rows.layout, rows.places, rows.numbers) == ((7, 5), None, 50, 40)
+    encoder = Encoder(space, "lstm", pictures=False)
+    assert encoder.places == 50
+    assert encoder(torch.zeros(2, 50, 40)).shape == (2, encoder.features_dim)
+    with pytest.raises(SpaceError, match="2-D layout"):
+        Encoder(space, "cnn", pictures=False)
+
+
 def test_symbols_beyond_the_bounds_count_as_the_nearest():
     (part,) = parts_of(spaces.Box(2, 4, (2, 2, 1), np.uint8))
     x = torch.tensor([[[[0], [2]], [[4], [9]]]], dtype=torch.uint8)
