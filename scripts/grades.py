@@ -102,9 +102,7 @@ TASKS = {
     "rooms-symbolic": Task(_ROOMS, {"observation": "symbolic"}, 60_000, difference=1),
     "rooms-rgb": Task(_ROOMS, {"observation": "rgb"}, 60_000, {"buffer_size": 20_000}, difference=4),
     "cliff": Task("rltk/CliffWalking-v0", {"observation": "index"}, 40_000, _NUMBERS),
-    "taxi": Task(
-        "rltk/Taxi-v0", {"observation": "index"}, 150_000, {**_NUMBERS, "gradient_steps": 2}, tabular_steps=1_000_000
-    ),
+    "taxi": Task("rltk/Taxi-v0", {"observation": "index"}, 200_000, {"gradient_steps": 4}, tabular_steps=1_000_000),
     "door-board": Task(
         _DOOR,
         {"observation": "symbolic_onehot", "form": "image"},
