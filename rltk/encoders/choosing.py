@@ -3,7 +3,8 @@
 Nothing given means a CNN where something in the space lies on a 2-D board, and else an MLP.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -86,21 +87,29 @@ def _check(module: Any, space: spaces.Space[Any]) -> None:
         )
     tensors = [*module.parameters(), *module.buffers()]
     device = tensors[0].device if tensors else torch.device("cpu")
-    modes = [(part, part.training) for part in module.modules()]
     try:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            features = module.eval()(_two(space, device))
+        with in_eval_mode(module), torch.no_grad(), torch.random.fork_rng(devices=[]):
+            features = module(_two(space, device))
     except (RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
         raise ArgumentError(
             f"{type(module).__name__} can't take a batch of {form_of(space)}: {type(error).__name__}: {error}. It gets "
             "plain observations: rltk.encoders.Plain(space).space says which"
         ) from error
-    finally:
-        for part, training in modes:
-            part.training = training
     if not isinstance(features, torch.Tensor) or features.shape != (2, width):
         found = tuple(features.shape) if isinstance(features, torch.Tensor) else type(features).__name__
         raise ArgumentError(f"{type(module).__name__} gave {found} for two observations; (2, {width}) was expected")
+
+
+@contextmanager
+def in_eval_mode(module: nn.Module) -> Iterator[None]:
+    """Inside, `module` is in eval mode; afterwards each of its parts is in the mode that it was in."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training
 
 
 def _two(space: spaces.Space[Any], device: torch.device) -> torch.Tensor | dict[str, torch.Tensor]:
