@@ -78,8 +78,8 @@ def test_a_table_needs_no_copy_and_leaves_nothing_behind():
             self.layer = torch.nn.Linear(4, 8)
 
         def forward(self, x):
-            if self.kept is None:
-                self.kept = torch.linspace(0, 1, 64)[:, None]
+            if self.kept is None or len(self.kept) < len(x):  # anew for the table: it was tried on two rows before
+                self.kept = torch.linspace(0, 1, len(x))[:, None]
             return self.layer(x) * self.kept[: len(x)]
 
         def __deepcopy__(self, memo):

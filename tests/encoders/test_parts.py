@@ -123,6 +123,9 @@ def test_patches_reach_beyond_a_picture_that_they_do_not_divide(channels):
     shape = (41, 47, 3) if channels == "last" else (3, 41, 47)
     (part,), x = parts_of(spaces.Box(0, 255, shape, np.uint8)), torch.randint(0, 256, (2, *shape), dtype=torch.uint8)
     assert (part.patch, part.layout, part.beyond) == (6, (7, 8), (1, 1))
+    place = part.place.movedim(-1, 0) if channels == "last" else part.place
+    rows, columns = torch.arange(41)[:, None] // 6, torch.arange(47) // 6
+    assert torch.equal(place, (8 * rows + columns).expand(3, 41, 47))
     planes = x.permute(0, 3, 1, 2) if channels == "last" else x
     whole = torch.zeros(2, 3, 42, 48)
     whole[:, :, :41, :47] = planes / 255
